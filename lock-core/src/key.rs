@@ -1,0 +1,111 @@
+//! Keys: what is locked.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::KeyError;
+
+/// Longest key in bytes. Percent-coding can triple it, and a file name may have 255 bytes: 80 * 3 = 240 leaves
+/// room for the suffixes `.lock` and the inner gate's mark.
+pub const KEY_BYTES_MAX: usize = 80;
+
+/// Separates a key from the mark of its inner gate. Users cannot write it: keys refuse control characters.
+const INNER_MARK: char = '\u{1}';
+
+/// Names what is locked: 1 to [`KEY_BYTES_MAX`] bytes of UTF-8 without control characters.
+///
+/// Two keys are the same lock exactly when they are equal, on every backend.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LockKey(String);
+
+impl LockKey {
+    /// Checks and takes a key.
+    ///
+    /// # Errors
+    /// [`KeyError`] says which rule the text breaks.
+    pub fn new(text: impl Into<String>) -> Result<Self, KeyError> {
+        let text = text.into();
+        if text.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if text.len() > KEY_BYTES_MAX {
+            return Err(KeyError::TooLong { bytes: text.len() });
+        }
+        match text.chars().find(|c| c.is_control()) {
+            Some(control) => Err(KeyError::Control { control }),
+            None => Ok(Self(text)),
+        }
+    }
+
+    /// The key as its user wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key of the inner gate of leases on this key: those who inherit one lease exclude each other there.
+    #[must_use]
+    pub fn inner_gate(&self) -> Self {
+        Self(format!("{}{INNER_MARK}", self.0))
+    }
+
+    /// The key as a file name stem, the same for no two keys: `[a-z0-9._-]` stay, all else (upper case too, for
+    /// file systems that fold case, and a leading dot) is percent-coded.
+    #[must_use]
+    pub fn file_stem(&self) -> String {
+        let mut stem = String::with_capacity(self.0.len());
+        for (at, byte) in self.0.bytes().enumerate() {
+            match byte {
+                b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => stem.push(byte as char),
+                b'.' if at > 0 => stem.push('.'),
+                _ => stem.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        stem
+    }
+}
+
+impl fmt::Display for LockKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.trim_end_matches(INNER_MARK) {
+            outer if outer.len() == self.0.len() => f.write_str(outer),
+            outer => write!(f, "{outer} (inner gate)"),
+        }
+    }
+}
+
+impl TryFrom<String> for LockKey {
+    type Error = KeyError;
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        Self::new(text)
+    }
+}
+
+impl From<LockKey> for String {
+    fn from(key: LockKey) -> Self {
+        key.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_stems_are_injective_where_case_folds() {
+        let stems =
+            ["a", "A", "%41", ".a", "a.b", "a/b", "a%2Fb", "\u{e9}"].map(|k| LockKey::new(k).unwrap().file_stem());
+        let folded: std::collections::HashSet<_> = stems.iter().map(|s| s.to_lowercase()).collect();
+        assert_eq!(folded.len(), stems.len(), "{stems:?}");
+        assert!(stems.iter().all(|s| !s.starts_with('.') && !s.contains('/')));
+    }
+
+    #[test]
+    fn rejects_what_breaks_a_rule() {
+        assert!(matches!(LockKey::new(""), Err(KeyError::Empty)));
+        assert!(matches!(LockKey::new("x".repeat(81)), Err(KeyError::TooLong { bytes: 81 })));
+        assert!(matches!(LockKey::new("a\u{1}"), Err(KeyError::Control { .. })));
+    }
+}

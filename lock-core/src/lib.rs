@@ -1,0 +1,33 @@
+//! The lock of talkstick: one contract for every store.
+//!
+//! Only the one who holds the talking stick speaks. A backend implements [`DistributedLock`]; callers acquire through
+//! [`DistributedLockExt`] and hold a [`Guard`].
+
+pub mod background;
+mod capability;
+mod clock;
+mod error;
+pub mod flock;
+mod key;
+mod lock;
+mod owner;
+mod priority;
+pub mod queue;
+mod request;
+mod secret;
+mod state;
+mod sweep;
+mod token;
+
+pub use capability::Capabilities;
+pub use clock::{Moment, wall_clock_us};
+pub use error::{Error, KeyError, LossReason, Operation};
+pub use key::{KEY_BYTES_MAX, LockKey};
+pub use lock::DistributedLock;
+pub use owner::{LABEL_BYTES_MAX, Owner, process_start};
+pub use priority::{Priority, UnknownPriority};
+pub use request::{Entered, Lease, Place, Renewed, Request, RequestId, Ticket, Waited};
+pub use secret::{Secret, SecretHash};
+pub use state::{Holder, KeyState, Waiter};
+pub use sweep::Sweep;
+pub use token::FencingToken;

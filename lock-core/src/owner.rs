@@ -1,0 +1,93 @@
+//! Owners: who asks for a lock.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest agent label in bytes; longer ones are cut at a character.
+pub const LABEL_BYTES_MAX: usize = 64;
+
+/// Who asks: enough to find the process, and to tell it from a later one with the same pid.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Owner {
+    /// Name of the host.
+    pub host: String,
+    /// Process id on that host.
+    pub pid: u32,
+    /// Start of the process in the host's own unit (clock ticks since boot on Linux): with `pid` it names one process.
+    pub start: u64,
+    /// Who the process speaks for, such as an agent's name; may be empty.
+    pub label: String,
+}
+
+impl Owner {
+    /// This process, speaking for `label`. Control characters in the label are dropped.
+    #[must_use]
+    pub fn current(label: &str) -> Self {
+        Self {
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            pid: std::process::id(),
+            start: process_start(std::process::id()).unwrap_or(0),
+            label: clean_label(label),
+        }
+    }
+
+    /// Whether the owner is this very process.
+    #[must_use]
+    pub fn is_this_process(&self) -> bool {
+        self.pid == std::process::id() && self.start == process_start(self.pid).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.label.is_empty() {
+            write!(f, "{} ", self.label)?;
+        }
+        write!(f, "(pid {} on {})", self.pid, self.host)
+    }
+}
+
+fn clean_label(label: &str) -> String {
+    let mut clean: String = label.chars().filter(|c| !c.is_control()).collect();
+    let mut end = LABEL_BYTES_MAX.min(clean.len());
+    while !clean.is_char_boundary(end) {
+        end -= 1;
+    }
+    clean.truncate(end);
+    clean
+}
+
+/// When the process started, in the host's own unit; `None` where it does not run or the system does not tell.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn process_start(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command in parentheses may hold spaces; field 22 (start time) is the 20th behind it.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// When the process started, in the host's own unit; `None` where it does not run or the system does not tell.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn process_start(_pid: u32) -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_lose_control_characters_and_length() {
+        assert_eq!(clean_label("a\x1b[2Jb"), "a[2Jb");
+        assert_eq!(clean_label(&"\u{e9}".repeat(40)).len(), 64);
+    }
+
+    #[test]
+    fn this_process_knows_itself() {
+        let me = Owner::current("me");
+        assert!(me.is_this_process());
+        assert!(!Owner { start: me.start + 1, ..me }.is_this_process());
+    }
+}
