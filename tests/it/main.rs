@@ -1,7 +1,9 @@
 //! Integration tests: one binary for all of them, so they link once and run beside each other.
 
 #[cfg(target_os = "linux")]
-mod fixtures;
+mod agent_window_fixtures;
+#[cfg(target_os = "linux")]
+mod display_fixtures;
 
 /// Every file of this folder is a module of this binary: one that is forgotten would look like tests that pass.
 #[test]

@@ -14,6 +14,16 @@ pub mod probe;
 pub mod require;
 
 #[cfg(target_os = "linux")]
+pub mod agent_windows;
+#[cfg(target_os = "linux")]
+pub mod agent_windows_process;
+#[cfg(target_os = "linux")]
+pub mod clipboard;
+#[cfg(target_os = "linux")]
+pub mod hand;
+#[cfg(target_os = "linux")]
+pub mod openbox;
+#[cfg(target_os = "linux")]
 pub mod process;
 #[cfg(target_os = "linux")]
 pub mod program;
