@@ -4,6 +4,8 @@
 mod agent_window_fixtures;
 #[cfg(target_os = "linux")]
 mod display_fixtures;
+#[cfg(target_os = "linux")]
+mod terminal_fixtures;
 
 /// Every file of this folder is a module of this binary: one that is forgotten would look like tests that pass.
 #[test]

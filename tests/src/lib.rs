@@ -28,4 +28,8 @@ pub mod process;
 #[cfg(target_os = "linux")]
 pub mod program;
 #[cfg(target_os = "linux")]
+pub mod terminal_messages;
+#[cfg(target_os = "linux")]
+pub mod xterm;
+#[cfg(target_os = "linux")]
 pub mod xvfb;
