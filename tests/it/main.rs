@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 mod agent_window_fixtures;
 #[cfg(target_os = "linux")]
+mod browser_fixtures;
+#[cfg(target_os = "linux")]
 mod display_fixtures;
 #[cfg(target_os = "linux")]
 mod terminal_fixtures;

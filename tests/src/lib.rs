@@ -9,6 +9,7 @@
 //!
 //! This library depends on no other crate of the workspace, so every one of them may use it in its tests.
 
+pub mod loopback;
 pub mod messages;
 pub mod probe;
 pub mod require;
@@ -17,6 +18,8 @@ pub mod require;
 pub mod agent_windows;
 #[cfg(target_os = "linux")]
 pub mod agent_windows_process;
+#[cfg(target_os = "linux")]
+pub mod chromium;
 #[cfg(target_os = "linux")]
 pub mod clipboard;
 #[cfg(target_os = "linux")]
