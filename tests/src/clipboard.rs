@@ -66,7 +66,8 @@ impl ClipboardOwner {
         Self { served: report, bell: Some(bell), thread: Some(thread) }
     }
 
-    /// The windows that were given the whole text since the last call, in order.
+    /// The windows that were given the whole text since the last call, in order. One that was given it this very moment
+    /// may still be missing: to wait for it there is [`ClipboardOwner::wait_served`].
     pub fn served(&self) -> Vec<Window> {
         self.served.try_iter().collect()
     }

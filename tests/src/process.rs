@@ -22,7 +22,7 @@ const SAID_BYTES: usize = 16 * 1024;
 pub enum Ending {
     /// SIGKILL.
     Kill,
-    /// SIGTERM, then SIGKILL: for programs that leave sockets and lock files behind when they are killed.
+    /// SIGTERM, then SIGKILL: for programs that leave files behind when they are killed.
     Terminate,
 }
 

@@ -71,7 +71,7 @@ impl Xvfb {
         for (number, (width, height)) in options.screens.iter().enumerate() {
             command.args(["-screen", &number.to_string(), &format!("{width}x{height}x24")]);
         }
-        // A killed server leaves its socket and lock file behind.
+        // A killed server leaves its socket behind.
         let process = Process::start_ending(command, Ending::Terminate);
         let number: u32 = process.expect_line("its display number", |line| line.trim().parse().ok());
         let server = Self { display: format!(":{number}"), process, _home: home };
