@@ -3,12 +3,18 @@
 //! Only the one who holds the talking stick speaks. A backend implements [`DistributedLock`]; callers acquire through
 //! [`DistributedLockExt`] and hold a [`Guard`].
 
+mod acquire;
 pub mod background;
 mod capability;
 mod clock;
 mod error;
+mod event;
 pub mod flock;
+mod guard;
+mod heartbeat;
+mod held;
 mod key;
+mod lease_watch;
 mod lock;
 mod owner;
 mod priority;
@@ -19,9 +25,13 @@ mod state;
 mod sweep;
 mod token;
 
+pub use acquire::{AcquireOptions, DistributedLockExt, TIMEOUT_DEFAULT, TTL_DEFAULT};
 pub use capability::Capabilities;
 pub use clock::{Moment, wall_clock_us};
 pub use error::{Error, KeyError, LossReason, Operation};
+pub use event::{LockEvent, Observer};
+pub use guard::{Guard, Permit};
+pub use held::{HELD_VARIABLE, HeldLease, HeldLeases};
 pub use key::{KEY_BYTES_MAX, LockKey};
 pub use lock::DistributedLock;
 pub use owner::{LABEL_BYTES_MAX, Owner, process_start};
