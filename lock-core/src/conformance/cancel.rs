@@ -27,6 +27,7 @@ pub async fn a_dropped_wait_leaves_nothing<H: Harness>(f: &Fixture<H>) {
     let dropped = f.wait_in_line("dropped", Priority::Normal, &held).await;
     let next = f.wait_in_line("next", Priority::Normal, &held).await;
     dropped.abort();
+    assert!(dropped.await.is_err(), "it was waiting");
     f.until_waiting(1).await;
     guard.release().await.expect("released");
     next.await.expect("the next holds");
@@ -68,6 +69,8 @@ pub async fn with_the_grant_in_flight<H: Harness>(f: &Fixture<H>) {
             tokio::task::yield_now().await;
         }
         dropped.abort();
+        // Ends when the task's future is dropped, or has held before that.
+        let _aborted_or_done = dropped.await;
         release.await.expect("ran").expect("released");
         next.await.expect("the next holds");
         let first = order.recv().await;
