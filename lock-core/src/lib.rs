@@ -3,31 +3,49 @@
 //! Only the one who holds the talking stick speaks. A backend implements [`DistributedLock`]; callers acquire through
 //! [`DistributedLockExt`] and hold a [`Guard`].
 
+mod acquire;
 pub mod background;
+mod blocking;
 mod capability;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
+mod event;
 pub mod flock;
+mod guard;
+mod heartbeat;
+mod held;
 mod key;
+mod lease_watch;
 mod lock;
 mod owner;
 mod priority;
 pub mod queue;
+mod registry;
 mod request;
 mod secret;
 mod state;
 mod sweep;
+mod thread;
 mod token;
 
+pub use acquire::{AcquireOptions, DistributedLockExt, TIMEOUT_DEFAULT, TTL_DEFAULT};
+pub use blocking::{BlockingGuard, BlockingLock};
 pub use capability::Capabilities;
 pub use clock::{Moment, wall_clock_us};
 pub use error::{Error, KeyError, LossReason, Operation};
+pub use event::{LockEvent, Observer};
+pub use guard::{Guard, Permit};
+pub use held::{HELD_VARIABLE, HeldLease, HeldLeases};
 pub use key::{KEY_BYTES_MAX, LockKey};
 pub use lock::DistributedLock;
 pub use owner::{LABEL_BYTES_MAX, Owner, process_start};
 pub use priority::{Priority, UnknownPriority};
+pub use registry::{Opening, Registry, StoreConfig};
 pub use request::{Entered, Lease, Place, Renewed, Request, RequestId, Ticket, Waited};
 pub use secret::{Secret, SecretHash};
 pub use state::{Holder, KeyState, Waiter};
 pub use sweep::Sweep;
+pub use thread::ThreadLock;
 pub use token::FencingToken;

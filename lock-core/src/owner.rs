@@ -1,6 +1,9 @@
 //! Owners: who asks for a lock.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{LazyLock, OnceLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,18 +27,15 @@ impl Owner {
     /// This process, speaking for `label`. Control characters in the label are dropped.
     #[must_use]
     pub fn current(label: &str) -> Self {
-        Self {
-            host: gethostname::gethostname().to_string_lossy().into_owned(),
-            pid: std::process::id(),
-            start: process_start(std::process::id()).unwrap_or(0),
-            label: clean_label(label),
-        }
+        static HOST: LazyLock<String> = LazyLock::new(|| gethostname::gethostname().to_string_lossy().into_owned());
+        let pid = std::process::id();
+        Self { host: HOST.clone(), pid, start: own_start(pid), label: clean_label(label) }
     }
 
     /// Whether the owner is this very process.
     #[must_use]
     pub fn is_this_process(&self) -> bool {
-        self.pid == std::process::id() && self.start == process_start(self.pid).unwrap_or(0)
+        self.pid == std::process::id() && self.start == own_start(self.pid)
     }
 }
 
@@ -45,6 +45,16 @@ impl fmt::Display for Owner {
             write!(f, "{} ", self.label)?;
         }
         write!(f, "(pid {} on {})", self.pid, self.host)
+    }
+}
+
+/// The start of this process, read once; a forked child has another pid and reads its own.
+fn own_start(pid: u32) -> u64 {
+    static OWN: OnceLock<(u32, u64)> = OnceLock::new();
+    let read = || process_start(pid).unwrap_or(0);
+    match OWN.get_or_init(|| (pid, read())) {
+        (known, start) if *known == pid => *start,
+        _ => read(),
     }
 }
 

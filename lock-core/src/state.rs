@@ -25,6 +25,8 @@ pub struct KeyState {
 pub enum Holder {
     /// Nobody.
     Free,
+    /// It could not be read. Neither held nor free may be concluded.
+    Unknown,
     /// A lease of ours.
     Lease {
         /// Whose.
@@ -66,6 +68,7 @@ impl fmt::Display for KeyState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.holder {
             Holder::Free => f.write_str("nobody holds it")?,
+            Holder::Unknown => f.write_str("who holds it could not be read")?,
             Holder::Lease { owner, token, since_us, .. } => {
                 let held_s = crate::clock::wall_clock_us().saturating_sub(*since_us) as f64 / 1e6;
                 write!(f, "{owner} has held it for {held_s:.1} s under token {token}")?;

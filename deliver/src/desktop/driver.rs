@@ -1,0 +1,76 @@
+//! What a desktop must be able to do for a verified delivery: the driver below the one protocol in
+//! [`super::protocol`].
+//!
+//! Acts that touch an input device take a [`Permit`]: they do not compile without the lock, and each implementation
+//! asks the permit once more right before the act.
+
+use std::time::Duration;
+
+use lock_core::{Moment, Permit};
+
+use super::{Chord, Place, Refusal, Selection};
+
+/// A target as it was found when the delivery began; every later step is held against it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The agent's window (the deepest one found under the point), in the driver's own numbers.
+    pub window: u64,
+    /// The client that owns it: fetches by other clients do not count.
+    pub client: u64,
+    /// Where to click, in desktop coordinates; negative left of or above the first monitor.
+    pub point: (i32, i32),
+    /// What a person would recognise: title, class and pid, for messages and logs.
+    pub description: String,
+}
+
+/// What came of waiting for the target to fetch our text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetched {
+    /// How often the target's client was served the text, each confirmed by a round trip.
+    pub by_target: u32,
+    /// How often others were: clipboard managers, for instance. They do not count as delivery.
+    pub by_others: u32,
+}
+
+/// What the profile says about a paste into this kind of target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FetchRule {
+    /// Fetches of the text by the target before it has really read it (Chromium reads twice).
+    pub fetches: u32,
+    /// No further request for this long, after the last one.
+    pub quiet: Duration,
+    /// Move the pointer by a pixel and back this often while waiting; `None`: never. Wakes targets that miss a
+    /// notification until the next event.
+    pub nudge: Option<Duration>,
+}
+
+/// One desktop: one pointer, one focus, one clipboard.
+///
+/// Blocking, for a thread of its own: every wait is for an event and ends at its deadline. A method that returns a
+/// [`Refusal`] has told all that it saw; the protocol decides what may be claimed.
+pub trait Desktop: Send {
+    /// Finds the window that `place` names and where to click in it. Touches nothing.
+    fn bind(&mut self, place: &Place) -> Result<Bound, Refusal>;
+
+    /// Releases what a dead predecessor left behind (held keys and buttons of ours); says what it released.
+    fn sweep(&mut self, permit: &Permit<'_>) -> Result<Vec<String>, Refusal>;
+
+    /// Moves and clicks, atomically with the check that `target` is what lies under the point.
+    fn click(&mut self, permit: &Permit<'_>, target: &Bound) -> Result<(), Refusal>;
+
+    /// Waits until the keyboard focus is on the target's window chain.
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal>;
+
+    /// Puts `text` on the clipboard, confirmed by the server. What was there before is kept for [`Desktop::restore`].
+    fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal>;
+
+    /// Presses and releases `chord`, atomically with the check that focus and clipboard are as they must be and that
+    /// no other client grabs the input. A refusal means that nothing was pressed.
+    fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal>;
+
+    /// Waits until the target itself has fetched our text as often as `rule` says, then quiet.
+    fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal>;
+
+    /// Gives clipboard and pointer back as far as they are still ours. Errors here change no claim; they are reported.
+    fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal>;
+}

@@ -1,0 +1,9 @@
+//! The desktop surface: one pointer, one focus, one clipboard, and the protocol that uses them safely.
+
+mod driver;
+mod place;
+mod refusal;
+
+pub use driver::{Bound, Desktop, FetchRule, Fetched};
+pub use place::{BadChord, Chord, Place, Selection, WindowIdentity};
+pub use refusal::{Refusal, Step};

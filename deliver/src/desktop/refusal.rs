@@ -1,0 +1,145 @@
+//! Why a desktop did not do what it was asked.
+
+use std::fmt;
+
+/// Why a step was not done, as observed. `Display` is one line for the sender: what was seen, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No display, or it does not answer, or it lacks what verified delivery needs.
+    #[error("the display {display} cannot be used: {why}")]
+    NoDisplay {
+        /// Which.
+        display: String,
+        /// What it lacks or said.
+        why: String,
+    },
+    /// The point lies on no screen.
+    #[error("the point ({x}, {y}) lies outside all screens ({screens}); correct it with `talkstick agents add`")]
+    OutsideScreens {
+        /// Of the point.
+        x: i32,
+        /// Of the point.
+        y: i32,
+        /// The screens, as `WxH+X+Y`.
+        screens: String,
+    },
+    /// No window fits, or the bound one has gone.
+    #[error("the target is gone: {0}")]
+    TargetGone(String),
+    /// More than one window fits.
+    #[error("{0} windows fit the target; name it more closely (title, class, pid)")]
+    Ambiguous(usize),
+    /// Something else lies over the point.
+    #[error("{by} covers the target; move it away, or give the agent another point")]
+    Covered {
+        /// What was found instead.
+        by: String,
+    },
+    /// The focus did not come, or has gone elsewhere.
+    #[error("the keyboard focus is on {on}, not on the target")]
+    FocusElsewhere {
+        /// Where it was seen.
+        on: String,
+    },
+    /// The clipboard could not be owned, or somebody took it.
+    #[error("the clipboard was taken by {by}")]
+    ClipboardTaken {
+        /// By whom, as far as the server tells.
+        by: String,
+    },
+    /// The target did not fetch the text in time.
+    #[error(
+        "the target fetched the text {by_target} times in time, {expected} were expected ({by_others} fetches by others)"
+    )]
+    NotFetched {
+        /// Fetches of the target's client.
+        by_target: u32,
+        /// What the profile expects.
+        expected: u32,
+        /// Fetches of other clients.
+        by_others: u32,
+    },
+    /// Another client grabs keyboard, pointer or server.
+    #[error("another program grabs the {device} (an open menu, a screen lock, a hotkey); close it and send again")]
+    Grabbed {
+        /// Keyboard, pointer or server.
+        device: &'static str,
+    },
+    /// A person or a stranger's synthetic input is at work.
+    #[error("somebody else is using {device}")]
+    Interference {
+        /// What was touched.
+        device: String,
+    },
+    /// A key of the chord is not on this keyboard.
+    #[error("the keyboard has no key for `{0}`; set another chord in the agent's profile")]
+    NoSuchKey(String),
+    /// The lock was lost before the step; nothing more was pressed.
+    #[error("{0}")]
+    LeaseLost(String),
+    /// The sender was asked to stop before the step.
+    #[error("stopped by {0} before anything was typed")]
+    Stopped(&'static str),
+    /// The connection broke in the middle.
+    #[error("the connection to the display broke while {during}: {why}")]
+    Disconnected {
+        /// Which step.
+        during: &'static str,
+        /// What the connection said.
+        why: String,
+    },
+}
+
+impl Refusal {
+    /// The stable word for `--json`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoDisplay { .. } => "no_display",
+            Self::OutsideScreens { .. } => "outside_screens",
+            Self::TargetGone(_) => "target_gone",
+            Self::Ambiguous(_) => "ambiguous_target",
+            Self::Covered { .. } => "covered",
+            Self::FocusElsewhere { .. } => "focus_elsewhere",
+            Self::ClipboardTaken { .. } => "clipboard_taken",
+            Self::NotFetched { .. } => "not_fetched",
+            Self::Grabbed { .. } => "grabbed",
+            Self::Interference { .. } => "interference",
+            Self::NoSuchKey(_) => "no_such_key",
+            Self::LeaseLost(_) => "lease_lost",
+            Self::Stopped(_) => "stopped",
+            Self::Disconnected { .. } => "disconnected",
+        }
+    }
+}
+
+/// A step, for the journal and for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each is the protocol step of that name")]
+pub enum Step {
+    Bind,
+    Click,
+    Focus,
+    Offer,
+    Paste,
+    Fetch,
+    Submit,
+    Restore,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bind => "finding the target",
+            Self::Click => "clicking",
+            Self::Focus => "waiting for the focus",
+            Self::Offer => "taking the clipboard",
+            Self::Paste => "pasting",
+            Self::Fetch => "waiting for the target to fetch",
+            Self::Submit => "pressing Enter",
+            Self::Restore => "giving the clipboard back",
+        })
+    }
+}

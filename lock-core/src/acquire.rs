@@ -1,0 +1,323 @@
+//! Acquiring: what callers use on any backend.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    DistributedLock, Entered, Error, FencingToken, Guard, HeldLeases, Holder, KeyState, Lease, LockEvent, LockKey,
+    Moment, Observer, Operation, Owner, Place, Priority, Request, RequestId, Secret, Ticket, Waited, background,
+    event::emit,
+    heartbeat,
+    lease_watch::{LeaseWatch, Parent},
+};
+
+/// Default wait for a lock.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// Default lease on backends where leases expire: long against a renewal's round trip, short against a person's patience.
+pub const TTL_DEFAULT: Duration = Duration::from_secs(10);
+/// Stands for "no timeout": longer than any host is up, and far from overflow.
+const NO_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// How long a store may take beyond the caller's own deadline to answer. A healthy one answers in milliseconds; one that
+/// hangs must not hang its callers.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How to acquire.
+#[derive(Debug, Clone)]
+pub struct AcquireOptions {
+    priority: Priority,
+    timeout: Duration,
+    timeout_setting: &'static str,
+    ttl: Duration,
+    label: String,
+    held: HeldLeases,
+    observer: Option<Observer>,
+}
+
+impl Default for AcquireOptions {
+    fn default() -> Self {
+        Self {
+            priority: Priority::default(),
+            timeout: TIMEOUT_DEFAULT,
+            timeout_setting: "the timeout",
+            ttl: TTL_DEFAULT,
+            label: String::new(),
+            held: HeldLeases::default(),
+            observer: None,
+        }
+    }
+}
+
+impl AcquireOptions {
+    /// Before whom; `normal` unless set.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// How long to wait at most; 30 s unless set. Zero: do not wait.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.min(NO_TIMEOUT);
+        self
+    }
+
+    /// Waits for as long as it takes.
+    #[must_use]
+    pub fn without_timeout(self) -> Self {
+        self.timeout(NO_TIMEOUT)
+    }
+
+    /// How the caller's users call the setting behind the timeout, for the error that tells them to raise it.
+    #[must_use]
+    pub fn timeout_setting(mut self, name: &'static str) -> Self {
+        self.timeout_setting = name;
+        self
+    }
+
+    /// How long the lease may go without renewal where leases expire; 10 s unless set.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Who the process speaks for.
+    #[must_use]
+    pub fn label(mut self, label: &str) -> Self {
+        label.clone_into(&mut self.label);
+        self
+    }
+
+    /// Leases that this process may work under.
+    #[must_use]
+    pub fn held(mut self, held: HeldLeases) -> Self {
+        self.held = held;
+        self
+    }
+
+    /// Who hears the events.
+    #[must_use]
+    pub fn observer(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+}
+
+/// Comfort over [`DistributedLock`]: the way to a [`Guard`].
+#[async_trait]
+pub trait DistributedLockExt {
+    /// Waits in line for `key`, at most as long as the options say.
+    ///
+    /// Under a lease that the options' [`HeldLeases`] prove, it takes that lease's inner gate instead.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] names holder, queue and place; any other error means that the state is unknown. In either
+    /// case nothing is held and no ticket is left, or the store is told so as soon as it can be reached.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any point: no ticket, no lease and no lost wake-up is left behind, also when the grant is
+    /// already in flight.
+    async fn acquire(&self, key: &LockKey, options: &AcquireOptions) -> Result<Guard, Error>;
+
+    /// Takes `key` only if it is free now; `None` if it is not.
+    ///
+    /// # Errors
+    /// The store's: the state is unknown.
+    ///
+    /// # Cancel safety
+    /// As [`DistributedLockExt::acquire`].
+    async fn try_acquire(&self, key: &LockKey, options: &AcquireOptions) -> Result<Option<Guard>, Error>;
+}
+
+#[async_trait]
+impl DistributedLockExt for Arc<dyn DistributedLock> {
+    async fn acquire(&self, key: &LockKey, options: &AcquireOptions) -> Result<Guard, Error> {
+        acquire_under(self, key, options, Moment::now() + options.timeout, Vec::new()).await
+    }
+
+    async fn try_acquire(&self, key: &LockKey, options: &AcquireOptions) -> Result<Option<Guard>, Error> {
+        match self.acquire(key, &options.clone().timeout(Duration::ZERO)).await {
+            Ok(guard) => Ok(Some(guard)),
+            Err(Error::TimedOut { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Acquires `key`; where the options prove a lease on it, at the inner gate of that lease, and so on inwards.
+///
+/// `parents` are the leases proven so far, outermost first.
+async fn acquire_under(
+    lock: &Arc<dyn DistributedLock>,
+    key: &LockKey,
+    options: &AcquireOptions,
+    deadline: Moment,
+    parents: Vec<Parent>,
+) -> Result<Guard, Error> {
+    if let Some(secret) = options.held.find(&lock.to_string(), key).map(|held| held.secret.hash()) {
+        if let Some(token) = lock.held_under(key, secret).await? {
+            let mut within = parents.clone();
+            within.push(Parent { key: key.clone(), secret, token });
+            let guard = Box::pin(acquire_under(lock, &key.inner_gate(), options, deadline, within)).await?;
+            // The lease may have ended while we waited at its inner gate; then it gives no right any more.
+            if lock.held_under(key, secret).await? == Some(token) {
+                return Ok(guard);
+            }
+        }
+        emit(options.observer.as_ref(), LockEvent::HeldIsStale { key: key.clone() });
+    }
+    stand_in_line(lock, key, options, deadline, parents).await
+}
+
+async fn stand_in_line(
+    lock: &Arc<dyn DistributedLock>,
+    key: &LockKey,
+    options: &AcquireOptions,
+    deadline: Moment,
+    parents: Vec<Parent>,
+) -> Result<Guard, Error> {
+    let began = Moment::now();
+    let secret = Secret::random().map_err(|e| Error::Config(format!("no random source: {e}")))?;
+    let request = new_request(lock, key, options, &secret)?;
+    let mut pending = Pending { lock: Arc::clone(lock), key: key.clone(), request: request.id, armed: true };
+    emit(options.observer.as_ref(), LockEvent::Requested { key: key.clone() });
+    let lease = match answered(lock, key, Operation::Enter, deadline, lock.enter(key, &request)).await? {
+        Entered::Granted(lease) => lease,
+        Entered::Queued(ticket, place) => {
+            let waiting = Waiting { lock, options, began, deadline };
+            waiting.until_granted(&mut pending, &ticket, place).await?
+        }
+    };
+    let granted =
+        LockEvent::Granted { key: key.clone(), token: lease.token, ticket: lease.ticket, waited: began.elapsed() };
+    emit(options.observer.as_ref(), granted);
+    remember_token(lock, &lease);
+    let observer = options.observer.clone();
+    let watch = Arc::new(LeaseWatch::new(Arc::clone(lock), lease, secret, options.ttl, parents, observer));
+    let guard = Guard::new(Arc::clone(&watch));
+    pending.armed = false;
+    heartbeat::watch(&watch)?;
+    Ok(guard)
+}
+
+/// The store's answer, or after [`ANSWER_MAX`] beyond the deadline the error that there was none.
+async fn answered<T>(
+    lock: &Arc<dyn DistributedLock>,
+    key: &LockKey,
+    operation: Operation,
+    deadline: Moment,
+    answer: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        slept = background::sleep_until(deadline.max(Moment::now()) + ANSWER_MAX) => {
+            slept?;
+            let source = Arc::new(std::io::Error::new(std::io::ErrorKind::TimedOut, "the store did not answer"));
+            Err(Error::Store { key: key.to_string(), operation, store: lock.to_string(), source })
+        }
+    }
+}
+
+/// A request that may stand in line or be granted: withdrawn when dropped, unless its lease went into a guard.
+struct Pending {
+    lock: Arc<dyn DistributedLock>,
+    key: LockKey,
+    request: RequestId,
+    armed: bool,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        let (lock, key, request) = (Arc::clone(&self.lock), self.key.clone(), self.request);
+        background::finish(async move {
+            if let Err(error) = lock.withdraw(&key, request).await {
+                tracing::error!(%error, source = ?std::error::Error::source(&error), "a ticket could not be withdrawn");
+            }
+        });
+    }
+}
+
+struct Waiting<'a> {
+    lock: &'a Arc<dyn DistributedLock>,
+    options: &'a AcquireOptions,
+    began: Moment,
+    deadline: Moment,
+}
+
+impl Waiting<'_> {
+    async fn until_granted(&self, pending: &mut Pending, ticket: &Ticket, mut place: Place) -> Result<Lease, Error> {
+        loop {
+            let queued = LockEvent::Queued { key: ticket.key.clone(), ticket: ticket.number, place };
+            emit(self.options.observer.as_ref(), queued);
+            if self.deadline.is_past() {
+                return Err(self.timed_out(pending, ticket, place).await?);
+            }
+            let wait = self.lock.wait(ticket, self.deadline);
+            match answered(self.lock, &ticket.key, Operation::Wait, self.deadline, wait).await? {
+                Waited::Granted(lease) => return Ok(lease),
+                Waited::Queued(now) => place = now,
+            }
+        }
+    }
+
+    /// Leaves the line, and says who was in the way.
+    async fn timed_out(&self, pending: &mut Pending, ticket: &Ticket, place: Place) -> Result<Error, Error> {
+        let state = match self.lock.inspect(&ticket.key).await {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(%error, operation = %Operation::Inspect, "holder unknown");
+                let queue = Vec::new();
+                KeyState { key: ticket.key.clone(), holder: Holder::Unknown, queue, last_token: FencingToken(0) }
+            }
+        };
+        self.lock.withdraw(&ticket.key, ticket.request).await?;
+        pending.armed = false;
+        Ok(Error::TimedOut {
+            key: ticket.key.clone(),
+            waited: self.began.elapsed(),
+            state: Box::new(state),
+            place: Some(place),
+            setting: self.options.timeout_setting,
+        })
+    }
+}
+
+/// The highest token that this process has seen of each key: the floor of its next request.
+static SEEN: LazyLock<Mutex<HashMap<(String, LockKey), FencingToken>>> = LazyLock::new(Mutex::default);
+
+fn remember_token(lock: &Arc<dyn DistributedLock>, lease: &Lease) {
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let highest = seen.entry((lock.to_string(), lease.key.clone())).or_default();
+    *highest = lease.token.max(*highest);
+}
+
+fn new_request(
+    lock: &Arc<dyn DistributedLock>,
+    key: &LockKey,
+    options: &AcquireOptions,
+    secret: &Secret,
+) -> Result<Request, Error> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|e| Error::Config(format!("no random source: {e}")))?;
+    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let floor = seen.get(&(lock.to_string(), key.clone())).map_or(FencingToken(0), |t| FencingToken(t.0 + 1));
+    Ok(Request {
+        id: RequestId(u128::from_be_bytes(id)),
+        owner: Owner::current(&options.label),
+        priority: options.priority,
+        ttl: options.ttl,
+        floor,
+        secret_hash: secret.hash(),
+    })
+}

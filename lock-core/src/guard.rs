@@ -1,0 +1,197 @@
+//! The guard: a lease as Rust holds it, and the permits that it lends.
+
+use std::{
+    fs::File,
+    sync::{Arc, atomic::Ordering},
+};
+
+use crate::{
+    DistributedLock, Error, FencingToken, HeldLease, Lease, LockEvent, LockKey, LossReason, Moment, Owner, Priority,
+    acquire::{AcquireOptions, DistributedLockExt},
+    background,
+    event::emit,
+    lease_watch::LeaseWatch,
+};
+
+/// A held lease. While it lives, nobody else holds the key; dropping it releases.
+///
+/// The lease is renewed and checked in the background. [`Guard::lost`] resolves, and [`Guard::check`] fails, no later
+/// than the instant the lease stops being safe by the local clock that counts suspend.
+#[derive(Debug)]
+#[must_use = "dropping the guard releases the lock"]
+pub struct Guard {
+    /// Taken by the release; `None` only inside it and the drop that follows.
+    watch: Option<Arc<LeaseWatch>>,
+}
+
+/// The right to act under a guard, lent for as long as the guard lives.
+///
+/// Code that touches an input device takes one: without the lock it does not compile.
+#[derive(Debug, Clone, Copy)]
+pub struct Permit<'g> {
+    watch: &'g Arc<LeaseWatch>,
+}
+
+impl Permit<'_> {
+    /// Whether the lease holds now. Call it right before each act.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] once it does not.
+    pub fn check(&self) -> Result<(), Error> {
+        self.watch.check()
+    }
+
+    /// The fencing number to act under.
+    #[must_use]
+    pub fn token(&self) -> FencingToken {
+        self.watch.token()
+    }
+
+    /// The number of the ticket that was granted: the order of asking.
+    #[must_use]
+    pub fn ticket(&self) -> u64 {
+        self.watch.lease.ticket
+    }
+}
+
+impl Guard {
+    pub(crate) fn new(watch: Arc<LeaseWatch>) -> Self {
+        Self { watch: Some(watch) }
+    }
+
+    fn watch(&self) -> &Arc<LeaseWatch> {
+        self.watch.as_ref().unwrap_or_else(|| unreachable!("a guard is not used after its release took it"))
+    }
+
+    /// What is locked.
+    #[must_use]
+    pub fn key(&self) -> &LockKey {
+        self.watch().key()
+    }
+
+    /// The fencing number to act under. For an inherited lease it is the outermost one's.
+    #[must_use]
+    pub fn token(&self) -> FencingToken {
+        self.watch().token()
+    }
+
+    /// The lease as the backend gave it.
+    #[must_use]
+    pub fn lease(&self) -> &Lease {
+        &self.watch().lease
+    }
+
+    /// Who holds it.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.lease().owner
+    }
+
+    /// When the lease ends unless renewed; `None` where leases end with their holder.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Moment> {
+        self.watch().deadline()
+    }
+
+    /// Whether the guard works under a lease of its parent process.
+    #[must_use]
+    pub fn is_inherited(&self) -> bool {
+        !self.watch().parents.is_empty()
+    }
+
+    /// The file whose kernel lock is the lease, where there is one: who keeps a copy open keeps the lease.
+    #[must_use]
+    pub fn liveness(&self) -> Option<&Arc<File>> {
+        self.lease().liveness.as_ref()
+    }
+
+    /// Lends the right to act.
+    #[must_use]
+    pub fn permit(&self) -> Permit<'_> {
+        Permit { watch: self.watch() }
+    }
+
+    /// Whether the lease holds now, without waiting.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] once it does not.
+    pub fn check(&self) -> Result<(), Error> {
+        self.watch().check()
+    }
+
+    /// Asks the store whether the lease holds.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] when not; any other error means unknown.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any point.
+    pub async fn verify(&self) -> Result<(), Error> {
+        self.watch().confirm().await
+    }
+
+    /// Resolves when the lease is lost.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again at any point.
+    pub async fn lost(&self) -> LossReason {
+        self.watch().lost().await
+    }
+
+    /// What a child needs to work under this lease. From now on the release waits until no inheritor is at work.
+    #[must_use]
+    pub fn share(&self) -> HeldLease {
+        let watch = self.watch();
+        watch.shared.store(true, Ordering::Release);
+        HeldLease { store: watch.lock.to_string(), key_stem: watch.lease.key.file_stem(), secret: watch.secret.clone() }
+    }
+
+    /// Releases the lock and says whether that went well.
+    ///
+    /// # Errors
+    /// The store's. The lease then ends with its deadline or its process.
+    ///
+    /// # Cancel safety
+    /// When dropped, the release goes on in the background.
+    pub async fn release(mut self) -> Result<(), Error> {
+        let Some(watch) = self.watch.take() else { return Ok(()) };
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        background::finish(async move {
+            // The receiver is gone when the caller's future was dropped: the release is what matters.
+            let _caller_gone = done.send(release(watch).await);
+        });
+        outcome.await.unwrap_or_else(|_| Err(Error::Config("the background thread ended".into())))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(watch) = self.watch.take() else { return };
+        background::finish(async move {
+            if let Err(error) = release(watch).await {
+                tracing::error!(%error, source = ?std::error::Error::source(&error), "release on drop failed");
+            }
+        });
+    }
+}
+
+/// Ends the lease. A lease whose secret was shared ends only when no inheritor is at work: its inner gate is taken first.
+async fn release(watch: Arc<LeaseWatch>) -> Result<(), Error> {
+    let _inner_gate = match watch.shared.load(Ordering::Acquire) && watch.check().is_ok() {
+        true => Some(Box::pin(close_inner_gate(&watch)).await?),
+        false => None,
+    };
+    watch.ended.store(true, Ordering::Release);
+    watch.lock.release(&watch.lease).await?;
+    let released =
+        LockEvent::Released { key: watch.key().clone(), token: watch.token(), held: watch.granted_at.elapsed() };
+    emit(watch.observer.as_ref(), released);
+    Ok(())
+}
+
+async fn close_inner_gate(watch: &LeaseWatch) -> Result<Guard, Error> {
+    let lock: Arc<dyn DistributedLock> = Arc::clone(&watch.lock);
+    let options =
+        AcquireOptions::default().without_timeout().priority(Priority::Urgent).label(&watch.lease.owner.label);
+    lock.acquire(&watch.lease.key.inner_gate(), &options).await
+}

@@ -1,0 +1,166 @@
+//! One held lease and what is known about its life: deadline, loss, and whether its secret was shared.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    DistributedLock, Error, FencingToken, Lease, LockEvent, LockKey, LossReason, Moment, Observer, Renewed, Secret,
+    SecretHash, background, event::emit,
+};
+
+/// Stands for "no deadline" in [`LeaseWatch::deadline_ns`].
+const NEVER: u64 = u64::MAX;
+
+/// A lease that an inherited guard works under.
+#[derive(Debug, Clone)]
+pub(crate) struct Parent {
+    pub(crate) key: LockKey,
+    pub(crate) secret: SecretHash,
+    pub(crate) token: FencingToken,
+}
+
+/// A held lease. The guard, its permits and the heartbeat share it.
+#[derive(Debug)]
+pub(crate) struct LeaseWatch {
+    pub(crate) lock: Arc<dyn DistributedLock>,
+    pub(crate) lease: Lease,
+    pub(crate) secret: Secret,
+    pub(crate) ttl: Duration,
+    /// The leases it works under, outermost first; empty unless inherited.
+    pub(crate) parents: Vec<Parent>,
+    pub(crate) observer: Option<Observer>,
+    pub(crate) granted_at: Moment,
+    /// Set by renewals, read by every check; nanoseconds since boot.
+    deadline_ns: AtomicU64,
+    /// When the store last confirmed the lease; nanoseconds since boot.
+    confirmed_ns: AtomicU64,
+    /// Set once, before `lost_signal` is rung: who sees the signal finds the reason.
+    lost: OnceLock<LossReason>,
+    lost_signal: Notify,
+    /// The guard has let go: the heartbeat forgets the lease, and what the store says of it is no loss.
+    pub(crate) ended: AtomicBool,
+    /// A renewal is on its way; a second one would only queue behind a hung server.
+    pub(crate) renewing: AtomicBool,
+    /// The secret went to a child: the release must wait for the inner gate.
+    pub(crate) shared: AtomicBool,
+}
+
+impl LeaseWatch {
+    pub(crate) fn new(
+        lock: Arc<dyn DistributedLock>,
+        lease: Lease,
+        secret: Secret,
+        ttl: Duration,
+        parents: Vec<Parent>,
+        observer: Option<Observer>,
+    ) -> Self {
+        let now = Moment::now();
+        Self {
+            deadline_ns: AtomicU64::new(lease.deadline.map_or(NEVER, Moment::since_boot_ns)),
+            confirmed_ns: AtomicU64::new(now.since_boot_ns()),
+            granted_at: now,
+            lost: OnceLock::new(),
+            lost_signal: Notify::new(),
+            ended: AtomicBool::new(false),
+            renewing: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
+            lock,
+            lease,
+            secret,
+            ttl,
+            parents,
+            observer,
+        }
+    }
+
+    /// The fencing number to act under: for an inherited lease, the outermost one's.
+    pub(crate) fn token(&self) -> FencingToken {
+        self.parents.first().map_or(self.lease.token, |outermost| outermost.token)
+    }
+
+    /// The key to speak of: for an inherited lease, the outermost one's.
+    pub(crate) fn key(&self) -> &LockKey {
+        self.parents.first().map_or(&self.lease.key, |outermost| &outermost.key)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        let deadline_ns = self.deadline_ns.load(Ordering::Acquire);
+        (deadline_ns != NEVER).then(|| Moment::from_since_boot_ns(deadline_ns))
+    }
+
+    /// Marks the lease lost; the first reason stays.
+    pub(crate) fn mark_lost(&self, reason: LossReason) {
+        if self.ended.load(Ordering::Acquire) || self.lost.set(reason.clone()).is_err() {
+            return;
+        }
+        self.lost_signal.notify_waiters();
+        emit(self.observer.as_ref(), LockEvent::Lost { key: self.key().clone(), token: self.token(), reason });
+    }
+
+    /// Resolves when the lease is lost; never after a release.
+    pub(crate) async fn lost(&self) -> LossReason {
+        loop {
+            let mut rung = std::pin::pin!(self.lost_signal.notified());
+            // Registered before the look at the flag: a loss between the two would be missed otherwise.
+            rung.as_mut().enable();
+            if let Some(reason) = self.lost.get() {
+                return reason.clone();
+            }
+            rung.await;
+        }
+    }
+
+    /// Whether the lease holds now, as far as can be told without waiting.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.lost.get().is_none() && self.deadline().is_some_and(Moment::is_past) {
+            self.mark_lost(LossReason::Expired);
+        }
+        // Where leases do not expire, only the store can tell of a loss, and its look at itself does not wait. A process
+        // that was stopped since the last look learns it here, before its next act.
+        let confirmed = Moment::from_since_boot_ns(self.confirmed_ns.load(Ordering::Acquire));
+        let capabilities = self.lock.capabilities();
+        if self.lost.get().is_none() && !capabilities.expires && confirmed.elapsed() > capabilities.check_every {
+            // An error other than a loss means unknown: the heartbeat goes on looking, and reports it.
+            let _unknown_or_confirmed = background::at_once(self.confirm());
+        }
+        self.lost.get().map_or(Ok(()), |reason| Err(self.lost_error(reason.clone())))
+    }
+
+    /// Asks the store whether the lease holds, and takes its new deadline.
+    pub(crate) async fn confirm(&self) -> Result<(), Error> {
+        let answer = match self.renew_with_parents().await {
+            Err(Error::Lost { reason, .. }) => {
+                self.mark_lost(reason.clone());
+                return Err(self.lost_error(reason));
+            }
+            answer => answer?,
+        };
+        self.confirmed_ns.store(Moment::now().since_boot_ns(), Ordering::Release);
+        if let Some(deadline) = answer.deadline {
+            self.deadline_ns.store(deadline.since_boot_ns(), Ordering::Release);
+            emit(self.observer.as_ref(), LockEvent::Renewed { key: self.key().clone(), token: self.token() });
+        }
+        Ok(())
+    }
+
+    async fn renew_with_parents(&self) -> Result<Renewed, Error> {
+        let renewed = self.lock.renew(&self.lease, self.ttl).await?;
+        for parent in &self.parents {
+            if self.lock.held_under(&parent.key, parent.secret).await? != Some(parent.token) {
+                return Err(self.lost_error(LossReason::ParentLost));
+            }
+        }
+        Ok(renewed)
+    }
+
+    fn lost_error(&self, reason: LossReason) -> Error {
+        Error::Lost { key: self.key().clone(), token: self.token(), reason }
+    }
+}
