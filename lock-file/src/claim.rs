@@ -177,7 +177,11 @@ impl Section<'_> {
                     gate: gate.id,
                     files: Arc::clone(&self.files),
                 };
-                self.key.table().leases.insert(request.id, held);
+                let mut table = self.key.table();
+                table.leases.insert(request.id, held);
+                // Under the table's lock, as its release is: an earlier lease of ours cannot let go of this one's. Should
+                // a waiter that has just woken still share it, the next head sleeps on the gate instead.
+                flock::try_exclusive(&self.files.baton).map_err(self.files.holder_trouble("lock the baton beside"))?;
                 Ok(lease)
             }
             Err(trouble) => {
@@ -326,23 +330,21 @@ impl Section<'_> {
 impl Key {
     /// Lets go of a lease of this process; `false` when there is none such. No section: the gate is ours until here.
     pub(crate) fn let_go(&self, request: RequestId, token: Option<FencingToken>) -> bool {
-        let held = {
-            let mut table = self.table();
-            if table.leases.get(&request).is_none_or(|held| token.is_some_and(|t| t != held.lease.token)) {
-                return false;
-            }
-            table.tickets.remove(&request);
-            table.leases.remove(&request)
-        };
-        let Some(held) = held else { return false };
+        let mut table = self.table();
+        if table.leases.get(&request).is_none_or(|held| token.is_some_and(|t| t != held.lease.token)) {
+            return false;
+        }
+        table.tickets.remove(&request);
+        let Some(held) = table.leases.remove(&request) else { return false };
         // A record that stays is a dead holder's: it is not shown once the gate is free.
         if let Err(error) = Record::released(held.lease.token).write(&held.files.holder) {
             tracing::warn!(%error, key = %self.name, "the holder's record could not be cleared");
         }
-        if let Some(gate) = &held.lease.liveness
-            && let Err(error) = flock::unlock(gate)
-        {
-            tracing::error!(%error, key = %self.name, "the gate could not be unlocked; closing it must do");
+        // The baton last: who wakes for it finds the gate free.
+        for file in held.lease.liveness.as_deref().into_iter().chain([&held.files.baton]) {
+            if let Err(error) = flock::unlock(file) {
+                tracing::error!(%error, key = %self.name, "the gate could not be unlocked; closing it must do");
+            }
         }
         true
     }
