@@ -10,8 +10,8 @@ use crate::{
     holder::Record,
     key::{HeldLease, Key, REPLACED_MAX, Section, Waiting},
     key_files::Gate,
-    line::{Entry, Line},
-    turn,
+    line::{Entry, Line, Rest},
+    stopped, turn,
     waiters::{self, Life, WakeFile},
 };
 
@@ -41,10 +41,10 @@ impl Section<'_> {
     pub(crate) fn line(&mut self) -> Result<Line, Trouble> {
         let mut line = Line::read(&self.files.line).map_err(self.files.line_trouble("read"))?;
         let process = self.key.process;
-        let (mut ours, mut asleep) = (0, false);
-        for entry in line.entries().iter().filter(|e| e.process == process) {
-            ours += 1;
-            asleep |= entry.asleep;
+        let (mut ours, mut resting) = (0, false);
+        for entry in line.entries() {
+            ours += usize::from(entry.process == process);
+            resting |= !entry.is_awake();
         }
         let (waiting, changed) = {
             let mut table = self.key.table();
@@ -52,9 +52,15 @@ impl Section<'_> {
             let rebuilt = std::mem::replace(&mut table.epoch, line.epoch()) != line.epoch();
             (waiting, rebuilt || (waiting > 0 && table.wake.is_none()))
         };
-        if asleep {
-            // Whoever runs is awake.
-            let woken = |e: &mut Entry| e.process == process && std::mem::take(&mut e.asleep);
+        if resting {
+            // Whoever runs is awake, we are, and who was stopped is when it runs again: its place is its own from then on.
+            let runs = |e: &Entry| e.process == process || (e.rest == Rest::Stopped && stopped::runs_again(e));
+            let woken = |e: &mut Entry| {
+                !e.is_awake() && runs(e) && {
+                    e.rest = Rest::Awake;
+                    true
+                }
+            };
             line.update(&self.files.line, woken).map_err(self.files.line_trouble("write"))?;
         }
         if ours != waiting || (changed && waiting > 0) {
@@ -216,7 +222,7 @@ impl Section<'_> {
         let trouble = self.files.line_trouble("write");
         line.remove(&self.files.line, index).map_err(trouble)?;
         let passed = |e: &mut Entry| {
-            let passed = e.ticket < entry.ticket && !e.asleep;
+            let passed = e.ticket < entry.ticket && e.is_awake();
             e.passed += u32::from(passed);
             passed
         };
@@ -377,7 +383,7 @@ impl crate::key::Table {
             passed: 0,
             label,
             priority: request.priority,
-            asleep: false,
+            rest: Rest::Awake,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The file backend keeps the contract.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
 use std::{path::PathBuf, sync::Arc};
 
 use lock_core::{DistributedLock, conformance::Harness};
