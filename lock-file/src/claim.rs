@@ -273,17 +273,19 @@ impl Section<'_> {
         Ok(())
     }
 
-    /// Wakes who sleeps behind us, because an old ticket behind us goes first now; once for each such ticket. Its process
-    /// may sleep on ours, or on one that does so.
+    /// Wakes who sleeps behind us, because an old ticket of another process goes first now by its age; once for each such
+    /// ticket. Its process may sleep on ours, or on one that does so.
     pub(crate) fn step_back_for_aged(&mut self, line: &Line, ours: usize) -> Result<(), Trouble> {
-        let ours = &line.entries()[ours];
-        let aged = line.entries().iter().filter(|e| e.process != ours.process && e.goes_first_by_age(ours));
-        let mut table = self.key.table();
-        let mut new = false;
-        for entry in aged {
-            new |= table.yielded.insert(entry.ticket);
+        let aged: Vec<u64> = turn::overtaken_by_age(line.entries(), ours).collect();
+        if aged.is_empty() {
+            return Ok(());
         }
-        if new && let Some(wake) = &mut table.wake {
+        let mut table = self.key.table();
+        let known = table.yielded.len();
+        table.yielded.extend(aged);
+        if table.yielded.len() > known
+            && let Some(wake) = &mut table.wake
+        {
             self.wakes.push(wake.replace(self.files.waiters()?)?);
         }
         Ok(())

@@ -248,9 +248,9 @@ impl Entry {
         self.rest == Rest::Awake
     }
 
-    /// Whether it goes before `other` by age alone: its priority would let `other` go first.
-    pub(crate) fn goes_first_by_age(&self, other: &Self) -> bool {
-        self.passed >= queue::PASSED_MAX && self.ticket < other.ticket && self.priority < other.priority
+    /// Whether so many later ones have passed it that it goes before all later ones.
+    pub(crate) fn is_aged(&self) -> bool {
+        self.passed >= queue::PASSED_MAX
     }
 
     fn encode(&self) -> [u8; RECORD] {
