@@ -5,8 +5,11 @@
 
 mod acquire;
 pub mod background;
+mod blocking;
 mod capability;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod event;
 pub mod flock;
@@ -19,13 +22,16 @@ mod lock;
 mod owner;
 mod priority;
 pub mod queue;
+mod registry;
 mod request;
 mod secret;
 mod state;
 mod sweep;
+mod thread;
 mod token;
 
 pub use acquire::{AcquireOptions, DistributedLockExt, TIMEOUT_DEFAULT, TTL_DEFAULT};
+pub use blocking::{BlockingGuard, BlockingLock};
 pub use capability::Capabilities;
 pub use clock::{Moment, wall_clock_us};
 pub use error::{Error, KeyError, LossReason, Operation};
@@ -36,8 +42,10 @@ pub use key::{KEY_BYTES_MAX, LockKey};
 pub use lock::DistributedLock;
 pub use owner::{LABEL_BYTES_MAX, Owner, process_start};
 pub use priority::{Priority, UnknownPriority};
+pub use registry::{Opening, Registry, StoreConfig};
 pub use request::{Entered, Lease, Place, Renewed, Request, RequestId, Ticket, Waited};
 pub use secret::{Secret, SecretHash};
 pub use state::{Holder, KeyState, Waiter};
 pub use sweep::Sweep;
+pub use thread::ThreadLock;
 pub use token::FencingToken;
