@@ -230,3 +230,6 @@ impl Refusal {
         Reason { code: self.code().into(), message: self.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests;
