@@ -3,6 +3,8 @@
 mod driver;
 mod place;
 mod refusal;
+#[cfg(unix)]
+pub mod x11;
 
 pub use driver::{Bound, Desktop, FetchRule, Fetched};
 pub use place::{BadChord, Chord, Place, Selection, WindowIdentity};
