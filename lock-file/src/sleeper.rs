@@ -1,0 +1,206 @@
+//! The threads that sleep in the kernel for the tasks of this process.
+//!
+//! For each key at most one sleeps as the head, on the holder's baton or behind another program on the gate, and one on the wake file ahead. Where a new ticket of ours jumps ahead,
+//! the one that sleeps further back is left there and another one is started; it finds nothing to do when it wakes.
+//! What they wake with decides nothing: the line does.
+
+use std::{fs::File, sync::Arc};
+
+use lock_core::flock;
+
+use crate::{
+    error::Trouble,
+    key::{Key, Section},
+    key_files::Gate,
+    line::Line,
+    turn::{Turn, turn},
+};
+
+/// How many threads may sleep for one key. One more is started each time a ticket of ours jumps ahead of where the others
+/// sleep; there are four priorities, and beyond that the sweep finds out.
+const SLEEPERS_MAX: usize = 4;
+
+/// Room for the stack of a thread that reads one file and logs.
+const STACK_BYTES: usize = 128 * 1024;
+
+/// What a thread does outside the section.
+enum Sleep {
+    /// Nothing: no ticket, or another thread does it.
+    Done,
+    /// A ticket was granted at once; look again.
+    Again,
+    /// On the baton, then as the head with the gate.
+    AsHead(File, Gate),
+    /// On a wake file, which is no gate, but as much a file and its identity.
+    OnWakeFile(Gate),
+}
+
+impl Section<'_> {
+    /// Makes sure that a thread of this process sleeps where it is woken in time.
+    pub(crate) fn ensure_sleeper(&mut self, line: &mut Line) -> Result<(), Trouble> {
+        if self.key.table().starting || self.sleeps_as_head()? {
+            return Ok(());
+        }
+        match turn(line.entries(), self.key.process) {
+            Turn::None => Ok(()),
+            Turn::Head(_) => self.start(),
+            Turn::Behind { ahead, .. } => {
+                let process = line.entries()[ahead].process;
+                let ahead = self.sweep_if_dead(line, process)?;
+                let table = self.key.table();
+                let sleeps = ahead.is_some_and(|file| table.sleepers.contains(&file.id));
+                if sleeps || table.sleepers.len() >= SLEEPERS_MAX {
+                    return Ok(());
+                }
+                drop(table);
+                self.start()
+            }
+        }
+    }
+
+    /// Whether one of our threads sleeps as the head: it wakes at the next release, whoever goes first.
+    fn sleeps_as_head(&self) -> Result<bool, Trouble> {
+        let gate = self.key.table().gate_sleeper;
+        gate.map_or(Ok(false), |id| self.files.names_gate(id))
+    }
+
+    fn start(&mut self) -> Result<(), Trouble> {
+        let Some(key) = self.key.shared() else { return Ok(()) };
+        self.key.table().starting = true;
+        let builder = std::thread::Builder::new().name("talkstick-wait".to_owned()).stack_size(STACK_BYTES);
+        let started = builder.spawn(move || run(&key));
+        started.map(drop).map_err(|source| {
+            self.key.table().starting = false;
+            Trouble::io("start a thread to wait for", self.files.gate_path())(source)
+        })
+    }
+
+    /// Where to sleep now, or the grant itself when the gate happens to be free.
+    fn next_sleep(&mut self) -> Result<Sleep, Trouble> {
+        self.key.table().starting = false;
+        let mut line = self.line()?;
+        loop {
+            match turn(line.entries(), self.key.process) {
+                Turn::None => return Ok(Sleep::Done),
+                Turn::Head(_) if self.sleeps_as_head()? => return Ok(Sleep::Done),
+                Turn::Head(index) => {
+                    if let Some(gate) = self.try_gate()? {
+                        self.grant_ticket(gate, &mut line, index)?;
+                        return Ok(Sleep::Again);
+                    }
+                    let gate = self.files.open_gate()?;
+                    let baton = self.files.open_baton()?;
+                    self.key.table().gate_sleeper = Some(gate.id);
+                    return Ok(Sleep::AsHead(baton, gate));
+                }
+                Turn::Behind { ahead, ours } => {
+                    self.step_back_for_aged(&line, ours)?;
+                    let process = line.entries()[ahead].process;
+                    let Some(file) = self.sweep_if_dead(&mut line, process)? else { continue };
+                    let sleeps_as_head = self.sleeps_as_head()?;
+                    let mut table = self.key.table();
+                    if sleeps_as_head || table.sleepers.contains(&file.id) {
+                        return Ok(Sleep::Done);
+                    }
+                    table.sleepers.push(file.id);
+                    return Ok(Sleep::OnWakeFile(file));
+                }
+            }
+        }
+    }
+
+    /// Takes the gate for our ticket if that is the head of the line; `Some` gives the gate back when it is to be slept on,
+    /// for a program outside talkstick has it, or a dead holder's supervisor.
+    fn claim(&mut self, gate: Gate, locked: bool) -> Result<Option<Gate>, Trouble> {
+        let claimed = self.claim_for(&gate, locked);
+        if let Ok(Claim::Grant(mut line, index)) = claimed {
+            return self.grant_ticket(gate, &mut line, index).map(|()| None);
+        }
+        if locked {
+            gate.give_back();
+        }
+        Ok(matches!(claimed?, Claim::Busy).then_some(gate))
+    }
+
+    fn claim_for(&mut self, gate: &Gate, locked: bool) -> Result<Claim, Trouble> {
+        if !self.files.names_gate(gate.id)? {
+            return Ok(Claim::Nothing);
+        }
+        let line = self.line()?;
+        let Turn::Head(index) = turn(line.entries(), self.key.process) else { return Ok(Claim::Nothing) };
+        if locked || flock::try_exclusive(&gate.file).map_err(Trouble::io("lock", self.files.gate_path()))? {
+            return Ok(Claim::Grant(line, index));
+        }
+        Ok(Claim::Busy)
+    }
+}
+
+/// What became of the gate.
+enum Claim {
+    /// Ours, for the ticket at this index.
+    Grant(Line, usize),
+    /// Somebody else has it.
+    Busy,
+    /// It is not our turn, or it is not the gate any more.
+    Nothing,
+}
+
+/// One thread, until nobody needs it.
+fn run(key: &Arc<Key>) {
+    loop {
+        match step(key) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(trouble) => return fail(key, trouble),
+        }
+    }
+}
+
+fn step(key: &Key) -> Result<bool, Trouble> {
+    let sleep = key.section()?.next_sleep()?;
+    match sleep {
+        Sleep::Done => return Ok(false),
+        Sleep::Again => {}
+        Sleep::AsHead(baton, gate) => {
+            let id = gate.id;
+            let claimed = sleep_as_head(key, baton, gate);
+            let mut table = key.table();
+            table.gate_sleeper = table.gate_sleeper.filter(|&sleeping| sleeping != id);
+            drop(table);
+            claimed?;
+        }
+        Sleep::OnWakeFile(file) => {
+            let slept = flock::shared(&file.file).map_err(Trouble::io("wait behind", key.gate_path()));
+            key.table().sleepers.retain(|&id| id != file.id);
+            slept?;
+        }
+    }
+    Ok(true)
+}
+
+fn sleep_as_head(key: &Key, baton: File, gate: Gate) -> Result<(), Trouble> {
+    flock::shared(&baton).map_err(Trouble::io("wait for", key.gate_path()))?;
+    // Before the claim: the new holder takes the baton for itself.
+    drop(baton);
+    let Some(gate) = key.section()?.claim(gate, false)? else { return Ok(()) };
+    flock::exclusive(&gate.file).map_err(Trouble::io("wait for", key.gate_path()))?;
+    match key.section() {
+        Ok(mut section) => section.claim(gate, true).map(drop),
+        Err(trouble) => {
+            gate.give_back();
+            Err(trouble)
+        }
+    }
+}
+
+/// Tells the tasks that wait: what is unknown is no lock, and no waiting either.
+fn fail(key: &Key, trouble: Trouble) {
+    tracing::error!(key = %key.name, error = %trouble, "the thread that waits for the lock failed");
+    let trouble = Arc::new(trouble);
+    let mut table = key.table();
+    table.starting = false;
+    for ticket in table.tickets.values_mut().filter(|t| !t.granted) {
+        ticket.fault = Some(Arc::clone(&trouble));
+        ticket.ring.notify_one();
+    }
+}
