@@ -23,6 +23,10 @@ pub const TTL_DEFAULT: Duration = Duration::from_secs(10);
 /// Stands for "no timeout": longer than any host is up, and far from overflow.
 const NO_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
+/// How long a store may take beyond the caller's own deadline to answer. A healthy one answers in milliseconds; one that
+/// hangs must not hang its callers.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
 /// How to acquire.
 #[derive(Debug, Clone)]
 pub struct AcquireOptions {
@@ -135,11 +139,7 @@ pub trait DistributedLockExt {
 #[async_trait]
 impl DistributedLockExt for Arc<dyn DistributedLock> {
     async fn acquire(&self, key: &LockKey, options: &AcquireOptions) -> Result<Guard, Error> {
-        let deadline = Moment::now() + options.timeout;
-        match inherit(self, key, options, deadline).await? {
-            Some(guard) => Ok(guard),
-            None => stand_in_line(self, key, options, deadline, None).await,
-        }
+        acquire_under(self, key, options, Moment::now() + options.timeout, Vec::new()).await
     }
 
     async fn try_acquire(&self, key: &LockKey, options: &AcquireOptions) -> Result<Option<Guard>, Error> {
@@ -151,31 +151,29 @@ impl DistributedLockExt for Arc<dyn DistributedLock> {
     }
 }
 
-/// Works under a lease of the parent process, if the options prove one for `key`.
-async fn inherit(
+/// Acquires `key`; where the options prove a lease on it, at the inner gate of that lease, and so on inwards.
+///
+/// `parents` are the leases proven so far, outermost first.
+async fn acquire_under(
     lock: &Arc<dyn DistributedLock>,
     key: &LockKey,
     options: &AcquireOptions,
     deadline: Moment,
-) -> Result<Option<Guard>, Error> {
-    let Some(secret) = options.held.find(&lock.to_string(), key).map(|held| held.secret.hash()) else {
-        return Ok(None);
-    };
-    if let Some(token) = lock.held_under(key, secret).await? {
-        let parent = Parent { key: key.clone(), secret, token };
-        let rest = options.clone().timeout(deadline.remaining());
-        let inner_key = key.inner_gate();
-        let guard = match Box::pin(inherit(lock, &inner_key, &rest, deadline)).await? {
-            Some(guard) => guard,
-            None => Box::pin(stand_in_line(lock, &inner_key, &rest, deadline, Some(parent))).await?,
-        };
-        // The lease may have ended while we waited at its inner gate; then it gives no right any more.
-        if lock.held_under(key, secret).await? == Some(token) {
-            return Ok(Some(guard));
+    parents: Vec<Parent>,
+) -> Result<Guard, Error> {
+    if let Some(secret) = options.held.find(&lock.to_string(), key).map(|held| held.secret.hash()) {
+        if let Some(token) = lock.held_under(key, secret).await? {
+            let mut within = parents.clone();
+            within.push(Parent { key: key.clone(), secret, token });
+            let guard = Box::pin(acquire_under(lock, &key.inner_gate(), options, deadline, within)).await?;
+            // The lease may have ended while we waited at its inner gate; then it gives no right any more.
+            if lock.held_under(key, secret).await? == Some(token) {
+                return Ok(guard);
+            }
         }
+        emit(options.observer.as_ref(), LockEvent::HeldIsStale { key: key.clone() });
     }
-    emit(options.observer.as_ref(), LockEvent::HeldIsStale { key: key.clone() });
-    Ok(None)
+    stand_in_line(lock, key, options, deadline, parents).await
 }
 
 async fn stand_in_line(
@@ -183,14 +181,14 @@ async fn stand_in_line(
     key: &LockKey,
     options: &AcquireOptions,
     deadline: Moment,
-    parent: Option<Parent>,
+    parents: Vec<Parent>,
 ) -> Result<Guard, Error> {
     let began = Moment::now();
     let secret = Secret::random().map_err(|e| Error::Config(format!("no random source: {e}")))?;
     let request = new_request(lock, key, options, &secret)?;
     let mut pending = Pending { lock: Arc::clone(lock), key: key.clone(), request: request.id, armed: true };
     emit(options.observer.as_ref(), LockEvent::Requested { key: key.clone() });
-    let lease = match lock.enter(key, &request).await? {
+    let lease = match answered(lock, key, Operation::Enter, deadline, lock.enter(key, &request)).await? {
         Entered::Granted(lease) => lease,
         Entered::Queued(ticket, place) => {
             let waiting = Waiting { lock, options, began, deadline };
@@ -202,11 +200,30 @@ async fn stand_in_line(
     emit(options.observer.as_ref(), granted);
     remember_token(lock, &lease);
     let observer = options.observer.clone();
-    let watch = Arc::new(LeaseWatch::new(Arc::clone(lock), lease, secret, options.ttl, parent, observer));
+    let watch = Arc::new(LeaseWatch::new(Arc::clone(lock), lease, secret, options.ttl, parents, observer));
     let guard = Guard::new(Arc::clone(&watch));
     pending.armed = false;
     heartbeat::watch(&watch)?;
     Ok(guard)
+}
+
+/// The store's answer, or after [`ANSWER_MAX`] beyond the deadline the error that there was none.
+async fn answered<T>(
+    lock: &Arc<dyn DistributedLock>,
+    key: &LockKey,
+    operation: Operation,
+    deadline: Moment,
+    answer: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        slept = background::sleep_until(deadline.max(Moment::now()) + ANSWER_MAX) => {
+            slept?;
+            let source = Arc::new(std::io::Error::new(std::io::ErrorKind::TimedOut, "the store did not answer"));
+            Err(Error::Store { key: key.to_string(), operation, store: lock.to_string(), source })
+        }
+    }
 }
 
 /// A request that may stand in line or be granted: withdrawn when dropped, unless its lease went into a guard.
@@ -246,7 +263,8 @@ impl Waiting<'_> {
             if self.deadline.is_past() {
                 return Err(self.timed_out(pending, ticket, place).await?);
             }
-            match self.lock.wait(ticket, self.deadline).await? {
+            let wait = self.lock.wait(ticket, self.deadline);
+            match answered(self.lock, &ticket.key, Operation::Wait, self.deadline, wait).await? {
                 Waited::Granted(lease) => return Ok(lease),
                 Waited::Queued(now) => place = now,
             }

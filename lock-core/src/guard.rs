@@ -69,7 +69,7 @@ impl Guard {
         self.watch().key()
     }
 
-    /// The fencing number to act under. For an inherited lease it is its parent's.
+    /// The fencing number to act under. For an inherited lease it is the outermost one's.
     #[must_use]
     pub fn token(&self) -> FencingToken {
         self.watch().token()
@@ -96,7 +96,7 @@ impl Guard {
     /// Whether the guard works under a lease of its parent process.
     #[must_use]
     pub fn is_inherited(&self) -> bool {
-        self.watch().parent.is_some()
+        !self.watch().parents.is_empty()
     }
 
     /// The file whose kernel lock is the lease, where there is one: who keeps a copy open keeps the lease.

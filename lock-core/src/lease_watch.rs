@@ -18,8 +18,8 @@ use crate::{
 /// Stands for "no deadline" in [`LeaseWatch::deadline_ns`].
 const NEVER: u64 = u64::MAX;
 
-/// The lease that an inherited guard works under.
-#[derive(Debug)]
+/// A lease that an inherited guard works under.
+#[derive(Debug, Clone)]
 pub(crate) struct Parent {
     pub(crate) key: LockKey,
     pub(crate) secret: SecretHash,
@@ -33,7 +33,8 @@ pub(crate) struct LeaseWatch {
     pub(crate) lease: Lease,
     pub(crate) secret: Secret,
     pub(crate) ttl: Duration,
-    pub(crate) parent: Option<Parent>,
+    /// The leases it works under, outermost first; empty unless inherited.
+    pub(crate) parents: Vec<Parent>,
     pub(crate) observer: Option<Observer>,
     pub(crate) granted_at: Moment,
     /// Set by renewals, read by every check; nanoseconds since boot.
@@ -57,7 +58,7 @@ impl LeaseWatch {
         lease: Lease,
         secret: Secret,
         ttl: Duration,
-        parent: Option<Parent>,
+        parents: Vec<Parent>,
         observer: Option<Observer>,
     ) -> Self {
         let now = Moment::now();
@@ -74,19 +75,19 @@ impl LeaseWatch {
             lease,
             secret,
             ttl,
-            parent,
+            parents,
             observer,
         }
     }
 
-    /// The fencing number to act under: for an inherited lease, its parent's.
+    /// The fencing number to act under: for an inherited lease, the outermost one's.
     pub(crate) fn token(&self) -> FencingToken {
-        self.parent.as_ref().map_or(self.lease.token, |parent| parent.token)
+        self.parents.first().map_or(self.lease.token, |outermost| outermost.token)
     }
 
-    /// The key to speak of: for an inherited lease, its parent's.
+    /// The key to speak of: for an inherited lease, the outermost one's.
     pub(crate) fn key(&self) -> &LockKey {
-        self.parent.as_ref().map_or(&self.lease.key, |parent| &parent.key)
+        self.parents.first().map_or(&self.lease.key, |outermost| &outermost.key)
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
@@ -134,7 +135,7 @@ impl LeaseWatch {
 
     /// Asks the store whether the lease holds, and takes its new deadline.
     pub(crate) async fn confirm(&self) -> Result<(), Error> {
-        let answer = match self.renew_with_parent().await {
+        let answer = match self.renew_with_parents().await {
             Err(Error::Lost { reason, .. }) => {
                 self.mark_lost(reason.clone());
                 return Err(self.lost_error(reason));
@@ -149,12 +150,12 @@ impl LeaseWatch {
         Ok(())
     }
 
-    async fn renew_with_parent(&self) -> Result<Renewed, Error> {
+    async fn renew_with_parents(&self) -> Result<Renewed, Error> {
         let renewed = self.lock.renew(&self.lease, self.ttl).await?;
-        if let Some(parent) = &self.parent
-            && self.lock.held_under(&parent.key, parent.secret).await? != Some(parent.token)
-        {
-            return Err(self.lost_error(LossReason::ParentLost));
+        for parent in &self.parents {
+            if self.lock.held_under(&parent.key, parent.secret).await? != Some(parent.token) {
+                return Err(self.lost_error(LossReason::ParentLost));
+            }
         }
         Ok(renewed)
     }

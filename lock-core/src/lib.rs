@@ -8,6 +8,8 @@ pub mod background;
 mod blocking;
 mod capability;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod event;
 pub mod flock;

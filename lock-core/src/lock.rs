@@ -62,7 +62,7 @@ pub trait DistributedLock: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// The holder and the ordered queue, now.
     async fn inspect(&self, key: &LockKey) -> Result<KeyState, Error>;
 
-    /// Whether the lease whose secret has this hash holds `key` now, and if so its token.
+    /// Whether the lease whose secret has this hash holds `key` now and is not marked as broken, and if so its token.
     async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error>;
 
     /// Marks the lease `token` as broken: its holder sees the mark and lets go. With `kill`, where leases do not expire,

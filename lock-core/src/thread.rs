@@ -233,7 +233,8 @@ impl DistributedLock for ThreadLock {
 
     async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
         let lines = self.lines();
-        let held = lines.get(key).and_then(|line| line.holder.as_ref()).filter(|held| held.secret == secret);
+        let held =
+            lines.get(key).and_then(|line| line.holder.as_ref()).filter(|held| held.secret == secret && !held.broken);
         Ok(held.map(|held| held.lease.token))
     }
 

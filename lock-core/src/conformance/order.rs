@@ -1,0 +1,102 @@
+//! MUST 3 and 4, order and handover: the policy decides who is next, and an event wakes the next.
+
+#![allow(missing_docs, reason = "the name of a case is its sentence")]
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{Fixture, Harness, fixture::options, process::blocking};
+use crate::{DistributedLockExt, Moment, Priority, queue::PASSED_MAX};
+
+/// Lets go of a held lock after all are in line, and gives the order in which they held.
+async fn order_of<H: Harness>(f: &Fixture<H>, line: &[(&str, Priority)]) -> Vec<String> {
+    let guard = f.acquire().await;
+    let (held, mut order) = mpsc::unbounded_channel();
+    let mut tasks = Vec::new();
+    for (label, priority) in line {
+        tasks.push(f.wait_in_line(label, *priority, &held).await);
+    }
+    guard.release().await.expect("released");
+    for task in tasks {
+        task.await.expect("held in its turn");
+    }
+    drop(held);
+    let mut labels = Vec::new();
+    while let Some(label) = order.recv().await {
+        labels.push(label);
+    }
+    labels
+}
+
+pub async fn first_come_first_served<H: Harness>(f: &Fixture<H>) {
+    let names: Vec<String> = (0..12).map(|i| format!("W{i}")).collect();
+    let line: Vec<_> = names.iter().map(|name| (name.as_str(), Priority::Normal)).collect();
+    assert_eq!(order_of(f, &line).await, names);
+}
+
+pub async fn first_come_first_served_between_processes<H: Harness>(f: &Fixture<H>) {
+    let guard = f.acquire().await;
+    let mut processes = Vec::new();
+    for i in 0..5 {
+        processes.push(f.process(&format!("P{i}"), Priority::Normal, 1));
+        f.until_waiting(i + 1).await;
+    }
+    guard.release().await.expect("released");
+    let mut last = 0;
+    for mut process in processes {
+        let (held, _released) = blocking(move || (process.until_held(), process.release())).await;
+        assert!(held.since_ns > last, "a later process held before an earlier one");
+        last = held.since_ns;
+    }
+}
+
+pub async fn higher_priority_first<H: Harness>(f: &Fixture<H>) {
+    use Priority::{High, Low, Normal, Urgent};
+    let line = [("l", Low), ("n1", Normal), ("u1", Urgent), ("h", High), ("n2", Normal), ("u2", Urgent)];
+    assert_eq!(order_of(f, &line).await, ["u1", "u2", "h", "n1", "n2", "l"]);
+}
+
+pub async fn a_passed_ticket_ages<H: Harness>(f: &Fixture<H>) {
+    let names: Vec<String> = (0..PASSED_MAX + 3).map(|i| format!("u{i}")).collect();
+    let mut line = vec![("low", Priority::Low)];
+    line.extend(names.iter().map(|name| (name.as_str(), Priority::Urgent)));
+    let order = order_of(f, &line).await;
+    let low = order.iter().position(|label| label == "low");
+    assert_eq!(low, Some(PASSED_MAX as usize), "{order:?}");
+}
+
+pub async fn a_newcomer_does_not_barge<H: Harness>(f: &Fixture<H>) {
+    let guard = f.acquire().await;
+    let (held, mut order) = mpsc::unbounded_channel();
+    let waiting = f.wait_in_line("waiting", Priority::Normal, &held).await;
+    let newcomer = f.harness.client();
+    let options = options();
+    let (released, barged) = tokio::join!(guard.release(), newcomer.try_acquire(&f.key, &options));
+    released.expect("released");
+    if let Some(guard) = barged.expect("asked") {
+        // Only allowed when the one in line had held and let go before.
+        assert!(order.try_recv().is_ok(), "a newcomer went before the line");
+        drop(guard);
+    }
+    waiting.await.expect("held in its turn");
+}
+
+/// A poller needs at least the sweep's first pause, 100 ms; the median of event-driven handovers is far below.
+pub async fn handover_is_by_event<H: Harness>(f: &Fixture<H>) {
+    let mut handovers = Vec::new();
+    for _ in 0..9 {
+        let guard = f.acquire().await;
+        let (lock, key) = (f.harness.client(), f.key.clone());
+        let next = tokio::spawn(async move {
+            let _guard = lock.acquire(&key, &options()).await.expect("acquired");
+            Moment::now()
+        });
+        f.until_waiting(1).await;
+        let released_at = Moment::now();
+        guard.release().await.expect("released");
+        handovers.push(next.await.expect("held") - released_at);
+    }
+    handovers.sort_unstable();
+    assert!(handovers[4] < Duration::from_millis(50), "median of {handovers:?}");
+}
