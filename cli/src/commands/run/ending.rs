@@ -4,10 +4,7 @@ use std::{io, time::Duration};
 
 use lock_core::Moment;
 
-use super::group::Group;
-
-/// How long before the lease's end KILL is sent: time for the kernel to end the group and for us to see it.
-pub(super) const KILL_MARGIN: Duration = Duration::from_millis(50);
+use super::{KILL_MARGIN, group::Group};
 
 /// An end that has begun.
 #[derive(Debug)]
