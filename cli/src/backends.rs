@@ -23,3 +23,24 @@ pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn DistributedLock>
     };
     Ok(registry().open(config).await?)
 }
+
+/// Refuses a backend that is not built in, without opening it.
+pub(crate) fn check_built(settings: &Settings) -> Result<(), CommandError> {
+    let wanted = StoreConfig::new(&settings.lock.backend, &settings.root.path);
+    let registry = registry();
+    let built: Vec<_> = registry.schemes().collect();
+    match built.contains(&wanted.scheme()) {
+        true => Ok(()),
+        false => {
+            let message = format!("unknown backend `{}`: built are {}", wanted.scheme(), built.join(", "));
+            Err(CommandError::config(message))
+        }
+    }
+}
+
+/// Says so when the lock excludes nobody outside this process: it is never a fallback, but it can be a mistake.
+pub(crate) fn warn_if_weak(lock: &Arc<dyn DistributedLock>, ui: &mut Ui) {
+    if !lock.capabilities().cross_process {
+        ui.warn(&format!("the backend `{lock}` holds off nobody outside this process"));
+    }
+}

@@ -93,8 +93,13 @@ impl Talk {
     }
 
     pub(crate) fn error(self, error: &CommandError) {
-        let mut text = format!("{} {}", self.paint("31", "error:"), printable(&error.message));
-        for hint in &error.hints {
+        self.failure(&error.message, error.hints.iter().map(String::as_str));
+    }
+
+    /// An error line with its hints below it.
+    pub(crate) fn failure<'h>(self, message: &str, hints: impl IntoIterator<Item = &'h str>) {
+        let mut text = format!("{} {}", self.paint("31", "error:"), printable(message));
+        for hint in hints {
             text.push_str(&format!("\n{} {}", self.paint("36", "hint:"), printable(hint)));
         }
         write_line(&mut io::stderr().lock(), &text);
@@ -120,6 +125,14 @@ pub(crate) fn print_usage(usage: &clap::Error) -> ExitStatus {
         true => ExitStatus::USAGE,
         false => ExitStatus::SUCCESS,
     }
+}
+
+/// A table for people: plain columns, no lines, no wrapping.
+pub(crate) fn table(header: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING).set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(header);
+    table
 }
 
 /// Control characters, line ends and tabs aside, made visible.
