@@ -10,6 +10,7 @@ use crate::{error::CommandError, settings::Settings};
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::new();
     registry.register_thread();
+    lock_file::FileLock::register(&mut registry);
     registry
 }
 

@@ -23,7 +23,7 @@ impl Doom {
     }
 
     /// Sends KILL once the grace is over; again at each call, for a member may have forked in between.
-    pub(super) fn press(&mut self, group: Group) -> io::Result<()> {
+    pub(super) fn press(&self, group: Group) -> io::Result<()> {
         match self.kill_at.is_past() {
             true => group.signal(libc::SIGKILL),
             false => Ok(()),

@@ -80,6 +80,11 @@ impl SignalPipe {
         Bell(Arc::clone(&self.write))
     }
 
+    /// The end that signals are written to, for who closes everything else.
+    pub(super) fn write_end(&self) -> BorrowedFd<'_> {
+        self.write.as_fd()
+    }
+
     /// The next byte; `None` when there is none now.
     pub(super) fn next(&self) -> io::Result<Option<u8>> {
         let mut byte = [0];

@@ -9,6 +9,7 @@ use std::{
     ffi::OsString,
     io,
     os::fd::{AsFd, OwnedFd},
+    panic::AssertUnwindSafe,
     time::Duration,
 };
 
@@ -19,8 +20,9 @@ use rustix::{
 };
 
 use super::{
+    KILL_MARGIN,
     descriptors::close_all_but,
-    ending::{Doom, KILL_MARGIN, nested_supervisors_are_gone},
+    ending::{Doom, nested_supervisors_are_gone},
     group::Group,
     launch::launch,
     signals::{Mask, SignalPipe},
@@ -59,7 +61,7 @@ impl Supervisor {
         let forked = unsafe { libc::fork() };
         if forked == 0 {
             drop(ours);
-            leave(std::panic::catch_unwind(|| supervise(command, theirs, mask)));
+            leave(std::panic::catch_unwind(AssertUnwindSafe(|| supervise(command, theirs, mask))));
         }
         let error = io::Error::last_os_error();
         mask.restore()?;
@@ -117,6 +119,7 @@ fn supervise(command: &[OsString], wire: Wire, mask: Mask) -> io::Result<()> {
         run_is_gone: false,
         ended: None,
         doom: None,
+        group_is_over: false,
         told: false,
     };
     let _gate: Option<OwnedFd> = gate;
@@ -137,6 +140,8 @@ struct Watch {
     ended: Option<u8>,
     /// The end of the group, once it has begun.
     doom: Option<Doom>,
+    /// No member of the group can act any more. From then on its number may name another group.
+    group_is_over: bool,
     /// `run` knows how the child has ended.
     told: bool,
 }
@@ -211,27 +216,20 @@ impl Watch {
 
     /// Whether nothing is left to watch; tells `run` of the child's end on the way.
     fn is_done(&mut self) -> io::Result<bool> {
-        let Some(status) = self.ended else {
-            return match &mut self.doom {
-                Some(doom) => doom.press(self.group).map(|()| false),
-                None => Ok(false),
-            };
-        };
-        let group_is_over = match &mut self.doom {
-            None => self.group.is_empty(),
-            Some(doom) => {
-                doom.press(self.group)?;
-                self.group.is_dead() && nested_supervisors_are_gone()
-            }
-        };
+        if let Some(doom) = self.doom.as_ref().filter(|_| !self.group_is_over) {
+            doom.press(self.group)?;
+        }
+        let Some(status) = self.ended else { return Ok(false) };
         let forced = self.doom.is_some();
+        self.group_is_over |= if forced { self.group.is_dead() } else { self.group.is_empty() };
+        let over = self.group_is_over && (!forced || nested_supervisors_are_gone());
         // After a forced end, `run` must not let go before the whole group is gone; after the child's own end, what it
         // left behind is not waited for.
-        if !self.told && (group_is_over || !forced) {
+        if !self.told && (over || !forced) {
             self.told = true;
             self.tell(&News::Ended(Ending { status, forced }))?;
         }
-        Ok(group_is_over)
+        Ok(over)
     }
 
     fn sleep(&self) -> io::Result<()> {
@@ -262,10 +260,10 @@ impl Watch {
     fn obey(&mut self, order: Order) -> io::Result<()> {
         match order {
             Order::Deadline(since_boot_ns) => self.deadline = Some(Moment::from_since_boot_ns(since_boot_ns)),
-            Order::Signal(signal) => self.group.signal(signal)?,
+            Order::Signal(signal) if !self.group_is_over => self.group.signal(signal)?,
             Order::End => self.doom(self.order.grace_ns)?,
-            // Said once, before; `Released` ends the watch.
-            Order::Start(_) | Order::Released => {}
+            // Nobody is left to hear it; `Start` was said once, before; `Released` ends the watch.
+            Order::Signal(_) | Order::Start(_) | Order::Released => {}
         }
         Ok(())
     }
