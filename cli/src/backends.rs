@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lock_core::{DistributedLock, Registry, StoreConfig};
 
-use crate::{error::CommandError, settings::Settings};
+use crate::{error::CommandError, settings::Settings, ui::Ui};
 
 /// All backends that are built in, each behind its cargo feature.
 pub(crate) fn registry() -> Registry {

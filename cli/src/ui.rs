@@ -130,7 +130,6 @@ pub(crate) fn print_usage(usage: &clap::Error) -> ExitStatus {
 /// A table for people: plain columns, no lines, no wrapping.
 pub(crate) fn table(header: &[&str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING).set_content_arrangement(comfy_table::ContentArrangement::Disabled);
     table.set_header(header);
     table
 }

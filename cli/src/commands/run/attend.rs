@@ -20,7 +20,7 @@ use super::{
     group::Group,
     plan::Plan,
     report::{Finished, Outcome},
-    signals::{BELL, Mask, PASSED_ON, SignalPipe, ignore},
+    signals::{BELL, PASSED_ON, SignalPipe, ignore},
     supervisor::{Supervisor, poll_for},
     terminal::Terminal,
     wire::{Ending, News, Order, Start},

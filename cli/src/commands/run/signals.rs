@@ -9,10 +9,7 @@ use std::{
     },
 };
 
-use rustix::{
-    fs::OFlags,
-    pipe::{PipeFlags, pipe},
-};
+use rustix::fs::OFlags;
 
 /// The signals that `run` passes on to its child.
 pub(super) const PASSED_ON: [i32; 9] = [
@@ -198,13 +195,13 @@ unsafe fn errno_location() -> *mut libc::c_int {
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 fn close_on_exec_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?)
+    Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
 }
 
 /// Called while the process has one thread: nothing is started between the two steps.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 fn close_on_exec_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (read, write) = pipe()?;
+    let (read, write) = rustix::pipe::pipe()?;
     for end in [&read, &write] {
         rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
     }
