@@ -308,7 +308,7 @@ impl Attendance<'_> {
     /// The supervisor was killed, which the child's kernel belt has noticed; what is left of its group is ended here.
     fn end_without_supervisor(&self) {
         let Some(group) = self.group.map(Group::new) else { return };
-        while !group.is_dead() {
+        while !group.is_empty() && !group.has_only_zombies() {
             // A group that cannot be signalled is waited for: the lock must not be let go beside it.
             let _refused = group.signal(libc::SIGKILL);
             let _signal = poll_for(&mut [], Some(Duration::from_millis(2)));

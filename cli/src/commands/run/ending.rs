@@ -6,6 +6,10 @@ use lock_core::Moment;
 
 use super::{KILL_MARGIN, group::Group};
 
+/// How long after KILL the group's zombies may wait for their parents. Most parents are in the group, and then the
+/// supervisor reaps them; a parent that has left the group may never do it.
+const ZOMBIE_PATIENCE: Duration = Duration::from_millis(100);
+
 /// An end that has begun.
 #[derive(Debug)]
 pub(super) struct Doom {
@@ -28,6 +32,11 @@ impl Doom {
             true => group.signal(libc::SIGKILL),
             false => Ok(()),
         }
+    }
+
+    /// Whether no member of the group can act any more.
+    pub(super) fn is_done(&self, group: Group) -> bool {
+        group.is_empty() || (self.kill_at.elapsed() > ZOMBIE_PATIENCE && group.has_only_zombies())
     }
 }
 

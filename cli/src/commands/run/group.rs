@@ -31,9 +31,9 @@ impl Group {
         test_kill_process_group(self.0) == Err(Errno::SRCH)
     }
 
-    /// Whether no member can act any more: none is left, or only zombies whose parent does not reap them.
-    pub(super) fn is_dead(self) -> bool {
-        self.is_empty() || has_only_zombies(self.0)
+    /// Whether no member can act any more: only zombies are left.
+    pub(super) fn has_only_zombies(self) -> bool {
+        has_only_zombies(self.0)
     }
 }
 
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn a_zombie_is_dead_but_a_member() {
+    fn a_zombie_is_a_member_that_cannot_act() {
         use std::os::unix::process::CommandExt;
         let mut child = std::process::Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
         let group = Group::new(Pid::from_child(&child));
-        assert!(!group.is_dead());
+        assert!(!group.is_empty() && !group.has_only_zombies());
         group.signal(libc::SIGKILL).unwrap();
         let deadline = lock_core::Moment::now() + std::time::Duration::from_secs(10);
-        while !group.is_dead() {
+        while !group.has_only_zombies() {
             assert!(!deadline.is_past(), "killed, yet alive");
             std::thread::yield_now();
         }

@@ -58,8 +58,8 @@ pub(crate) fn run(args: RunArgs, settings: Settings, ui: &mut Ui) -> ExitStatus 
 #[cfg(unix)]
 fn json_to(args: &RunArgs, ui: &Ui) -> Result<JsonTo, CommandError> {
     match args.json_fd {
-        _ if !ui.is_json() => Ok(JsonTo::Nobody),
-        None => Ok(JsonTo::Stderr),
+        None if ui.is_json() => Ok(JsonTo::Stderr),
+        None => Ok(JsonTo::Nobody),
         Some(number) => terminal::adopt_descriptor(number)
             .map(JsonTo::File)
             .map_err(|error| CommandError::usage(format!("--json-fd {number}: {error}"))),
@@ -69,8 +69,8 @@ fn json_to(args: &RunArgs, ui: &Ui) -> Result<JsonTo, CommandError> {
 #[cfg(not(unix))]
 fn json_to(args: &RunArgs, ui: &Ui) -> Result<JsonTo, CommandError> {
     match args.json_fd {
-        _ if !ui.is_json() => Ok(JsonTo::Nobody),
-        None => Ok(JsonTo::Stderr),
+        None if ui.is_json() => Ok(JsonTo::Stderr),
+        None => Ok(JsonTo::Nobody),
         Some(_) => Err(CommandError::usage("--json-fd needs descriptors by number, which this system does not have")),
     }
 }

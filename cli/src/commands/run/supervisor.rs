@@ -221,7 +221,10 @@ impl Watch {
         }
         let Some(status) = self.ended else { return Ok(false) };
         let forced = self.doom.is_some();
-        self.group_is_over |= if forced { self.group.is_dead() } else { self.group.is_empty() };
+        self.group_is_over |= match &self.doom {
+            Some(doom) => doom.is_done(self.group),
+            None => self.group.is_empty(),
+        };
         let over = self.group_is_over && (!forced || nested_supervisors_are_gone());
         // After a forced end, `run` must not let go before the whole group is gone; after the child's own end, what it
         // left behind is not waited for.
