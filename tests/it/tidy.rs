@@ -8,12 +8,13 @@ use std::{
 };
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("inside the workspace").to_owned()
 }
 
 /// What git tracks, so that build results and editors' files do not count.
 fn tracked() -> Vec<PathBuf> {
-    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git lists the files");
+    let output =
+        Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git lists the files");
     let listing = String::from_utf8(output.stdout).expect("paths are UTF-8");
     listing.split_terminator('\0').map(PathBuf::from).collect()
 }
