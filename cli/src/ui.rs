@@ -82,6 +82,11 @@ impl Ui {
 }
 
 impl Talk {
+    /// Without colours: for helper processes.
+    pub(crate) const fn plain() -> Self {
+        Self { quiet: false, color: false }
+    }
+
     pub(crate) fn say(self, text: &str) {
         if !self.quiet {
             print(&mut io::stderr().lock(), text);
@@ -128,9 +133,10 @@ pub(crate) fn print_usage(usage: &clap::Error) -> ExitStatus {
 }
 
 /// A table for people: plain columns, no lines, no wrapping.
-pub(crate) fn table(header: &[&str]) -> comfy_table::Table {
+pub(crate) fn table(header: &[&'static str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
-    table.set_header(header);
+    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(header.to_vec());
     table
 }
 

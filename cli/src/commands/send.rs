@@ -1,13 +1,7 @@
 //! `send`: a message to one agent.
 
 use super::sending::{Done, Sending};
-use crate::{
-    ExitStatus,
-    args::SendArgs,
-    error::CommandError,
-    settings::Settings,
-    ui::Ui,
-};
+use crate::{ExitStatus, args::SendArgs, error::CommandError, settings::Settings, ui::Ui};
 
 /// Runs the command.
 pub(crate) fn run(args: SendArgs, settings: &Settings, ui: &mut Ui) -> Result<ExitStatus, CommandError> {

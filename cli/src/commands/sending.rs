@@ -153,7 +153,7 @@ impl<'a> Sending<'a> {
         let key = self.settings.send.desktop_key.clone();
         let journal = Journal::open(&self.settings.root.path, &key)
             .map_err(|error| CommandError::chain(ErrorKind::Config, &error).hint("nothing was typed"))?;
-        let deliverer = Arc::new(Deliverer::new(Arc::clone(lock), key, surfaces::open(kind)?, journal));
+        let deliverer = Arc::new(Deliverer::new(Arc::clone(lock), key, surfaces::open(kind, self.settings)?, journal));
         open.insert(kind, Arc::clone(&deliverer));
         Ok(deliverer)
     }

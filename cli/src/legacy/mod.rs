@@ -22,7 +22,10 @@ pub(crate) fn is_seed_call(argv: &[OsString]) -> bool {
                 rest.next();
             }
             "--json" | "--verbose" | "--quiet" => {}
-            letters if letters.len() > 1 && letters.starts_with('-') && letters[1..].chars().all(|c| matches!(c, 'v' | 'q')) => {}
+            letters
+                if letters.len() > 1
+                    && letters.starts_with('-')
+                    && letters[1..].chars().all(|c| matches!(c, 'v' | 'q')) => {}
             set if ["--backend=", "--config=", "--root=", "--color="].iter().any(|name| set.starts_with(name)) => {}
             "-h" | "--help" | "-V" | "--version" | "--" => return false,
             other => return other.starts_with('-'),
@@ -107,8 +110,10 @@ fn message(flags: flags::OldMeaning) -> Result<Command, CommandError> {
         dry_run: flags.dry_run,
     };
     match (flags.agent, to_many) {
-        (Some(_), true) => Err(CommandError::usage("--agent is for one agent, --broadcast, --bulk and --agents for many")
-            .hint("give one of them")),
+        (Some(_), true) => {
+            Err(CommandError::usage("--agent is for one agent, --broadcast, --bulk and --agents for many")
+                .hint("give one of them"))
+        }
         (Some(agent), false) => Ok(Command::Send(SendArgs { agent, delivering })),
         (None, true) => Ok(Command::Broadcast(BroadcastArgs { delivering, agents: flags.agents, except: Vec::new() })),
         (None, false) => Err(CommandError::usage("to whom?").hint("give --agent NAME, or --broadcast")),

@@ -30,9 +30,9 @@ impl Edit {
         // The file behind a symbolic link is changed, not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let text = read_if_there(&path)?.map(|read| read.text).unwrap_or_default();
-        let document = text.parse::<DocumentMut>().map_err(|error| {
-            CommandError::config(format!("{}: {}", path.display(), on_one_line(error.message())))
-        })?;
+        let document = text
+            .parse::<DocumentMut>()
+            .map_err(|error| CommandError::config(format!("{}: {}", path.display(), on_one_line(error.message()))))?;
         Ok(Self { path, document, _turn: turn })
     }
 

@@ -12,6 +12,7 @@ use std::{path::PathBuf, time::Duration};
 
 pub(crate) use agents::Agents;
 use config::{Value, ValueKind};
+use deliver::simulated::Address;
 pub(crate) use files::read_if_there;
 use lock_core::{HeldLeases, LockKey, Sweep};
 use raw::RawSettings;
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) lock: LockSettings,
     /// How messages are sent.
     pub(crate) send: SendSettings,
+    /// Where the simulated desktop listens.
+    pub(crate) simulated: Option<Address>,
     /// How `run` waits and ends its child.
     pub(crate) run: RunSettings,
     /// To whom.
@@ -111,7 +114,7 @@ impl Settings {
             lock: LockSettings {
                 backend: raw.lock.backend,
                 ttl: raw.lock.ttl.0,
-                allow_network_fs: raw.lock.allow_network_fs,
+                allow_network_fs: raw.file.allow_network_fs,
                 queue_max: raw.queue.max,
                 sweep: sweep(&raw.sweep)?,
             },
@@ -121,11 +124,16 @@ impl Settings {
                 desktop_key: LockKey::new(raw.desktop.key)
                     .map_err(|error| CommandError::config(format!("`desktop.key`: {error}")))?,
             },
+            simulated: raw.simulated.address.as_deref().map(simulated).transpose()?,
             run: RunSettings { timeout: raw.run.timeout.0, grace: raw.run.grace.0 },
             held: HeldLeases::parse(&env_vars::text(env_vars::HELD).unwrap_or_default()),
             values,
         })
     }
+}
+
+fn simulated(address: &str) -> Result<Address, CommandError> {
+    address.parse().map_err(|error| CommandError::config(format!("`simulated.address`: {error}")))
 }
 
 /// The sweep is the net under lost wake-ups: it may be slow, but never off, and never a busy loop.

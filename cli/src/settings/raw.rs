@@ -11,12 +11,15 @@ use crate::args::parse_span;
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawSettings {
     pub(crate) lock: RawLock,
+    pub(crate) file: RawFile,
     pub(crate) queue: RawQueue,
     pub(crate) sweep: RawSweep,
     pub(crate) send: RawSend,
     pub(crate) message: RawMessage,
     pub(crate) desktop: RawDesktop,
     pub(crate) run: RawRun,
+    #[serde(default)]
+    pub(crate) simulated: RawSimulated,
     #[serde(default)]
     pub(crate) agents: BTreeMap<String, RawAgent>,
     #[serde(default)]
@@ -27,6 +30,10 @@ pub(crate) struct RawSettings {
 pub(crate) struct RawLock {
     pub(crate) backend: String,
     pub(crate) ttl: Span,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawFile {
     pub(crate) allow_network_fs: bool,
 }
 
@@ -55,6 +62,11 @@ pub(crate) struct RawMessage {
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawDesktop {
     pub(crate) key: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct RawSimulated {
+    pub(crate) address: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -19,9 +19,13 @@ const fn optional(path: &'static str, doc: &'static str) -> Setting {
 
 /// Every setting, sections together.
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("lock.backend", "\"file\"", "Lock store: a backend's name or URL, such as file:/var/lib/swarm"),
+    setting(
+        "lock.backend",
+        "\"file\"",
+        "Lock store: a backend's name or URL, such as file:/var/lib/swarm; folders are below the root",
+    ),
     setting("lock.ttl", "\"10s\"", "How long a lease may go without renewal, where leases expire"),
-    setting("lock.allow_network_fs", "false", "Lock on a network file system, where flock may not exclude other hosts"),
+    setting("file.allow_network_fs", "false", "Lock on a network file system, where flock may not exclude other hosts"),
     setting("queue.max", "10000", "Longest line of one lock"),
     setting("sweep.first", "\"100ms\"", "First pause of the safety sweep of a waiter"),
     setting("sweep.factor", "1.5", "Each pause is this many times the one before"),
@@ -33,6 +37,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "\"messaging_pyautogui\"",
         "The lock of this desktop; the default one also holds off old senders",
     ),
+    optional("simulated.address", "Where the simulated desktop listens, for agents whose surface is simulated"),
     setting("run.timeout", "\"30s\"", "How long `run` waits for its lock"),
     setting("run.grace", "\"2s\"", "How long a child of `run` may take to end after TERM"),
     optional("agents.*.surface", "The way in: desktop"),

@@ -170,9 +170,15 @@ mod tests {
             ("[]", "it holds no agents with coordinates"),
             (r#"{"current_mode":"5-agent","modes":{}}"#, "it holds no agents with coordinates"),
             (r#"{"A":[1]}"#, "the coordinates of `A` are malformed: [1] is no pair of whole numbers"),
-            (r#"{"A":{"chat_input":["1",2]}}"#, "the coordinates of `A` are malformed: [\"1\",2] is no pair of whole numbers"),
+            (
+                r#"{"A":{"chat_input":["1",2]}}"#,
+                "the coordinates of `A` are malformed: [\"1\",2] is no pair of whole numbers",
+            ),
             (r#"{"A":[1.5,2]}"#, "the coordinates of `A` are malformed: [1.5,2] is no pair of whole numbers"),
-            (r#"{"A":[1,99999999999]}"#, "the coordinates of `A` are malformed: [1,99999999999] is no pair of whole numbers"),
+            (
+                r#"{"A":[1,99999999999]}"#,
+                "the coordinates of `A` are malformed: [1,99999999999] is no pair of whole numbers",
+            ),
             (r#"{"agents":{"A":{"onboarding_coords":[1,2]}}}"#, "`A` has no chat coordinates"),
             (
                 r#"{"a":{"A":{"input_box":{"x":1,"y":2}}},"b":{"A":{"input_box":{"x":3,"y":4}}}}"#,

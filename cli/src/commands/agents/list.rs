@@ -2,7 +2,10 @@
 
 use deliver::{Agent, desktop::Place};
 
-use crate::{settings::Settings, ui::{Ui, table}};
+use crate::{
+    settings::Settings,
+    ui::{Ui, table},
+};
 
 /// Prints all agents.
 pub(crate) fn print(settings: &Settings, ui: &mut Ui) {
