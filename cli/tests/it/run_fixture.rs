@@ -5,14 +5,10 @@ use std::{
     path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use lock_core::{DistributedLock, KeyState, LockKey, background};
 use rustix::process::{Pid, Signal};
-
-/// How long anything may take that has no measure of its own: far more than a busy machine needs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A root with locks of its own; also the working directory of what runs there.
 pub(crate) struct Home {
@@ -114,7 +110,7 @@ impl Running {
         rustix::process::kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Waits for its end, at most as long as patience lasts.
+    /// Waits for its end.
     pub(crate) fn end(&mut self) -> ExitStatus {
         let mut status = None;
         until("the program ends", || {
@@ -143,13 +139,10 @@ impl Drop for Running {
     }
 }
 
-/// Waits for a condition.
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "in vain waited until: {what}");
-        std::thread::park_timeout(Duration::from_millis(2));
-    }
+/// Waits for a condition, at most as long as anything may take that has no measure of its own.
+#[track_caller]
+pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
+    tests::probe::until(tests::probe::READY_WITHIN, what, holds);
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
@@ -159,22 +152,12 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 /// The last line of stderr that is a JSON object.
 pub(crate) fn json(output: &Output) -> serde_json::Value {
     let stderr = text(&output.stderr);
-    let line = stderr.lines().rev().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no JSON in: {stderr}"));
+    let line =
+        stderr.lines().rev().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no JSON in: {stderr}"));
     serde_json::from_str(line).unwrap()
-}
-
-/// Whether a program is there. A missing one skips the test with a word, but not in CI.
-pub(crate) fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    if !found {
-        assert!(std::env::var_os("CI").is_none(), "{program} is needed");
-        eprintln!("SKIPPED: {program} is not there");
-    }
-    found
 }
 
 /// Whether a process runs; a zombie does not.
 pub(crate) fn is_alive(pid: Pid) -> bool {
-    let status = Command::new("ps").args(["-o", "stat=", "-p", &pid.as_raw_nonzero().to_string()]).output().unwrap();
-    !matches!(text(&status.stdout).trim().chars().next(), None | Some('Z'))
+    tests::process::is_alive(pid.as_raw_nonzero().get().unsigned_abs())
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::run_fixture::{Home, Running, has, text};
+use crate::run_fixture::{Home, Running, text};
 
 /// Both sides of one program: it holds while we ask, and asks while we hold.
 fn excludes_both_ways(program: &str, hold: &[&str], ask: &[&str]) {
@@ -25,19 +25,17 @@ fn excludes_both_ways(program: &str, hold: &[&str], ask: &[&str]) {
 
 #[test]
 fn flock_of_util_linux() {
-    if has("flock") {
-        let hold = ["runtime/locks/k.lock", "sh", "-c", "echo > held; read go"];
-        excludes_both_ways("flock", &hold, &["-n", "-E", "9", "runtime/locks/k.lock", "true"]);
-    }
+    tests::require!("flock");
+    let hold = ["runtime/locks/k.lock", "sh", "-c", "echo > held; read go"];
+    excludes_both_ways("flock", &hold, &["-n", "-E", "9", "runtime/locks/k.lock", "true"]);
 }
 
 #[test]
 fn flock_of_python() {
+    tests::require!("python3");
     let hold = "import fcntl\nf = open('runtime/locks/k.lock', 'a')\nfcntl.flock(f, fcntl.LOCK_EX)\nprint(file=open('held', 'w'))\ninput()";
     let ask = "import fcntl, sys\nf = open('runtime/locks/k.lock', 'a')\ntry: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\nexcept BlockingIOError: sys.exit(9)";
-    if has("python3") {
-        excludes_both_ways("python3", &["-c", hold], &["-c", ask]);
-    }
+    excludes_both_ways("python3", &["-c", hold], &["-c", ask]);
 }
 
 #[test]

@@ -12,7 +12,8 @@ const LOOK: &str = "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo de
 #[test]
 fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts() {
     let home = Home::new();
-    let script = "sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done' & echo $$ > child; exec sleep 600";
+    let script =
+        "sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done' & echo $$ > child; exec sleep 600";
     let mut run = home.start(&["--grace", "200ms"], script);
     let (stubborn, child) = (home.until_pid("stubborn"), home.until_pid("child"));
     let next = home.start(&["-w", "600"], LOOK);
@@ -73,7 +74,9 @@ fn a_stopped_run_keeps_the_lock() {
 fn a_nested_run_does_not_outlive_the_lease_it_works_under() {
     let home = Home::new();
     let talkstick = env!("CARGO_BIN_EXE_talkstick");
-    let script = format!("{talkstick} --root . run k --grace 200ms -- sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done'");
+    let script = format!(
+        "{talkstick} --root . run k --grace 200ms -- sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done'"
+    );
     let mut run = home.start(&["--grace", "200ms"], &script);
     let stubborn = home.until_pid("stubborn");
     let next = home.start(&["-w", "600"], LOOK);

@@ -44,9 +44,8 @@ fn urgent_goes_before_normal_and_low_after_it() {
     let mut holder = home.start(&[], "echo > held; exec sleep 600");
     home.until_written("held");
     let mut waiting = Vec::new();
-    for (index, (priority, name)) in [("low", "l"), ("normal", "n1"), ("urgent", "u"), ("normal", "n2"), ("high", "h")]
-        .into_iter()
-        .enumerate()
+    for (index, (priority, name)) in
+        [("low", "l"), ("normal", "n1"), ("urgent", "u"), ("normal", "n2"), ("high", "h")].into_iter().enumerate()
     {
         waiting.push(home.start(&["-w", "600", "-p", priority], &format!("echo {name} >> order")));
         home.until_waiting(index + 1);

@@ -7,7 +7,9 @@ const TALKSTICK: &str = env!("CARGO_BIN_EXE_talkstick");
 #[test]
 fn a_run_below_a_run_works_under_the_same_lease() {
     let home = Home::new();
-    let inner = format!("echo $TALKSTICK_TOKEN; {TALKSTICK} --root . run k -w 5 -- sh -c 'echo $TALKSTICK_TOKEN; {TALKSTICK} --root . run k -w 5 -- sh -c \"echo \\$TALKSTICK_TOKEN; exit 6\"'");
+    let inner = format!(
+        "echo $TALKSTICK_TOKEN; {TALKSTICK} --root . run k -w 5 -- sh -c 'echo $TALKSTICK_TOKEN; {TALKSTICK} --root . run k -w 5 -- sh -c \"echo \\$TALKSTICK_TOKEN; exit 6\"'"
+    );
     let output = home.run(&["-w", "5"], &inner);
     assert_eq!(output.status.code(), Some(6), "{}", text(&output.stderr));
     let stdout = text(&output.stdout);
@@ -19,7 +21,9 @@ fn a_run_below_a_run_works_under_the_same_lease() {
 #[test]
 fn a_run_on_another_key_below_a_run_keeps_both() {
     let home = Home::new();
-    let script = format!("{TALKSTICK} --root . run other -w 5 -- {TALKSTICK} --root . run k -w 5 -- sh -c 'echo $TALKSTICK_KEY'");
+    let script = format!(
+        "{TALKSTICK} --root . run other -w 5 -- {TALKSTICK} --root . run k -w 5 -- sh -c 'echo $TALKSTICK_KEY'"
+    );
     let output = home.run(&["-w", "5"], &script);
     assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("k\n", Some(0)), "{}", text(&output.stderr));
 }
@@ -64,7 +68,9 @@ fn a_stale_held_list_is_said_to_be_stale_and_waits_in_line() {
 #[test]
 fn a_run_that_has_ended_waits_for_those_who_still_work_under_its_lease() {
     let home = Home::new();
-    let script = format!("{TALKSTICK} --root . run k -- sh -c 'echo > inside; until [ -e stop ]; do sleep 0.02; done; echo over > over' >/dev/null 2>&1 & until [ -e inside ]; do sleep 0.02; done");
+    let script = format!(
+        "{TALKSTICK} --root . run k -- sh -c 'echo > inside; until [ -e stop ]; do sleep 0.02; done; echo over > over' >/dev/null 2>&1 & until [ -e inside ]; do sleep 0.02; done"
+    );
     let mut outer = home.start(&[], &script);
     home.until_written("inside");
     assert_eq!(home.run(&["-n"], "true").status.code(), Some(75), "the inheritor is at work");

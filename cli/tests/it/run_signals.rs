@@ -8,8 +8,7 @@ use crate::run_fixture::{Home, json, text, until};
 fn signals_reach_the_child_which_decides_what_becomes_of_them() {
     let home = Home::new();
     let names = ["TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "WINCH"];
-    let signals =
-        [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::WINCH];
+    let signals = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::WINCH];
     let traps: String = names.iter().map(|name| format!("trap 'echo {name} >> seen' {name}; ")).collect();
     let script = format!("{traps} echo > ready; until [ -e stop ]; do sleep 0.02; done; exit 42");
     let mut run = home.start(&[], &script);
@@ -39,7 +38,10 @@ fn a_signal_that_kills_the_child_is_the_status() {
 #[test]
 fn a_grandchild_is_told_too() {
     let home = Home::new();
-    let mut run = home.start(&[], "sh -c 'trap \"echo told > grandchild; exit\" TERM; echo > ready; while :; do sleep 0.02; done'; true");
+    let mut run = home.start(
+        &[],
+        "sh -c 'trap \"echo told > grandchild; exit\" TERM; echo > ready; while :; do sleep 0.02; done'; true",
+    );
     home.until_written("ready");
     run.signal(Signal::TERM);
     assert_eq!(home.until_written("grandchild"), "told\n");
@@ -50,7 +52,9 @@ fn a_grandchild_is_told_too() {
 fn a_signal_that_the_caller_ignores_stays_ignored() {
     let home = Home::new();
     let talkstick = env!("CARGO_BIN_EXE_talkstick");
-    let script = format!("trap '' HUP; exec {talkstick} --root . run k -- sh -c 'echo > ready; until [ -e stop ]; do sleep 0.02; done; kill -HUP $$; exit 5'");
+    let script = format!(
+        "trap '' HUP; exec {talkstick} --root . run k -- sh -c 'echo > ready; until [ -e stop ]; do sleep 0.02; done; kill -HUP $$; exit 5'"
+    );
     let mut run = crate::run_fixture::Running(home.program("sh", &["-c", &script]).spawn().unwrap());
     home.until_written("ready");
     run.signal(Signal::HUP);
@@ -80,7 +84,8 @@ fn stop_and_continue_reach_the_child_without_a_terminal() {
 fn a_broken_lease_ends_the_whole_group_before_the_next_one_starts() {
     let home = Home::new();
     let script = "trap 'echo term > told' TERM; sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.02; done' & wait; wait";
-    let command = home.talkstick(&["--json", "run", "k", "--grace", "300ms", "--", "sh", "-c", script]).spawn().unwrap();
+    let command =
+        home.talkstick(&["--json", "run", "k", "--grace", "300ms", "--", "sh", "-c", script]).spawn().unwrap();
     let run = crate::run_fixture::Running(command);
     let stubborn = home.until_pid("stubborn");
     let next = home.start(&["-w", "600"], "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo dead");

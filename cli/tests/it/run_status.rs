@@ -41,14 +41,16 @@ fn a_command_that_cannot_be_run_is_126_or_127_and_lets_go() {
 #[test]
 fn the_command_is_not_given_to_a_shell() {
     let home = Home::new();
-    let output = home.talkstick(&["run", "k", "--", "printf", "%s|", "a b", "$HOME", "*", "-n", "--"]).output().unwrap();
+    let output =
+        home.talkstick(&["run", "k", "--", "printf", "%s|", "a b", "$HOME", "*", "-n", "--"]).output().unwrap();
     assert_eq!(text(&output.stdout), "a b|$HOME|*|-n|--|");
 }
 
 #[test]
 fn the_child_finds_key_token_owner_and_no_deadline_in_its_environment() {
     let home = Home::new();
-    let script = "printf '%s\n' \"$TALKSTICK_KEY\" \"$TALKSTICK_TOKEN\" \"$TALKSTICK_OWNER\" \"[$TALKSTICK_DEADLINE]\" $PPID";
+    let script =
+        "printf '%s\n' \"$TALKSTICK_KEY\" \"$TALKSTICK_TOKEN\" \"$TALKSTICK_OWNER\" \"[$TALKSTICK_DEADLINE]\" $PPID";
     let (first, second) = (home.run(&[], script), home.run(&[], script));
     let lines = |bytes: &[u8]| text(bytes).lines().map(str::to_owned).collect::<Vec<_>>();
     let (first, second) = (lines(&first.stdout), lines(&second.stdout));
@@ -100,7 +102,8 @@ fn the_json_object_goes_to_stderr_or_to_the_descriptor_that_was_named() {
         assert!(object[number].is_u64(), "{number}: {object}");
     }
     let quoted = env!("CARGO_BIN_EXE_talkstick");
-    let script = format!("{quoted} --root . run k --json-fd 7 -- sh -c '[ ! -e /proc/self/fd/7 ]' 7>object && cat object");
+    let script =
+        format!("{quoted} --root . run k --json-fd 7 -- sh -c '[ ! -e /proc/self/fd/7 ]' 7>object && cat object");
     let output = home.program("sh", &["-c", &script]).output().unwrap();
     assert_eq!(text(&output.stderr), "");
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["outcome"], "ran");

@@ -11,7 +11,7 @@ use std::{
 use lock_core::background;
 use rustix::event::{PollFd, PollFlags};
 
-use super::{signals::{BELL, SignalPipe}, supervisor::poll_for};
+use super::signals::{BELL, SignalPipe, poll_for};
 
 /// What came of a future.
 pub(super) enum Driven<T> {

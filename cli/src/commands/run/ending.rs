@@ -46,9 +46,9 @@ impl Doom {
 pub(super) fn nested_supervisors_are_gone() -> bool {
     let Ok(children) = std::fs::read_to_string("/proc/thread-self/children") else { return true };
     let name = super::supervisor::NAME.to_string_lossy();
-    !children.split_ascii_whitespace().any(|child| {
-        std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|comm| comm.trim_end() == name)
-    })
+    !children
+        .split_ascii_whitespace()
+        .any(|child| std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|comm| comm.trim_end() == name))
 }
 
 #[cfg(not(target_os = "linux"))]

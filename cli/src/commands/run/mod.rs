@@ -1,6 +1,8 @@
 //! `run`: a command under a lock.
 
 #[cfg(unix)]
+mod acquire;
+#[cfg(unix)]
 mod attend;
 #[cfg(unix)]
 mod descriptors;
@@ -23,6 +25,8 @@ mod signals;
 mod supervisor;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod watch;
 #[cfg(unix)]
 mod wire;
 

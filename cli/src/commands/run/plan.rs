@@ -72,7 +72,8 @@ impl Plan {
             return Ok(());
         }
         let (grace, ttl) = (show_span(self.grace), show_span(self.ttl));
-        let message = format!("a grace of {grace} does not fit into a lease of {ttl}: the command could outlive the lease");
+        let message =
+            format!("a grace of {grace} does not fit into a lease of {ttl}: the command could outlive the lease");
         let hint = format!("give a --grace below {}, or a longer --ttl", show_span(longest));
         Err(CommandError::usage(message).hint(hint))
     }

@@ -83,9 +83,15 @@ fn run_child(plan: &Plan, guard: &Guard) -> Finished {
         if about_to_end || guard.check().is_err() {
             // The one way to end a child here gives it no time: a grace would have to be asked for by other means.
             let ended = child.kill().and_then(|()| child.wait());
-            let error = ended.err().map_or_else(|| Finished::lost(&plan.key, None), |error| {
-                CommandError::new(ErrorKind::Backend, format!("the lease is lost, and the command cannot be ended: {error}"))
-            });
+            let error = ended.err().map_or_else(
+                || Finished::lost(&plan.key, None),
+                |error| {
+                    CommandError::new(
+                        ErrorKind::Backend,
+                        format!("the lease is lost, and the command cannot be ended: {error}"),
+                    )
+                },
+            );
             return Finished::without_lease(Outcome::Lost, ExitStatus::RUN_LEASE_LOST, Some(error));
         }
         std::thread::park_timeout(LOOK_EVERY);

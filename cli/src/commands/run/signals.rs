@@ -7,9 +7,13 @@ use std::{
         Arc,
         atomic::{AtomicI32, Ordering},
     },
+    time::Duration,
 };
 
-use rustix::fs::OFlags;
+use rustix::{
+    event::{PollFd, Timespec, poll},
+    fs::OFlags,
+};
 
 /// The signals that `run` passes on to its child.
 pub(super) const PASSED_ON: [i32; 9] = [
@@ -96,6 +100,19 @@ impl SignalPipe {
 impl AsFd for SignalPipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.read.as_fd()
+    }
+}
+
+/// `poll`, with an interruption counting as nothing seen.
+pub(super) fn poll_for(fds: &mut [PollFd<'_>], longest: Option<Duration>) -> io::Result<bool> {
+    let timeout = longest.map(|span| Timespec {
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: span.subsec_nanos().into(),
+    });
+    match poll(fds, timeout.as_ref()) {
+        Ok(seen) => Ok(seen > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
