@@ -138,14 +138,7 @@ impl Attendance<'_> {
 
     fn until_ended(&mut self, guard: &Guard) -> io::Result<Finished> {
         loop {
-            match self.listen()? {
-                Heard::News(News::Started(pid)) => self.group = Pid::from_raw(pid),
-                Heard::News(News::Stopped(signal)) => self.child_stopped(signal)?,
-                Heard::News(News::NotStarted { not_found, why }) => return Ok(self.not_started(not_found, &why)),
-                Heard::News(News::Ended(ending)) => return Ok(self.ended(guard, ending)),
-                Heard::End => return Err(io::Error::other("the supervisor is gone")),
-                Heard::Nothing => {}
-            }
+            // First the bytes, then what they stand for: what comes after a byte was read rings once more.
             while let Some(byte) = self.signals.next()? {
                 if byte != BELL {
                     self.pass_on(byte.into())?;
@@ -153,6 +146,14 @@ impl Attendance<'_> {
             }
             while let Ok(event) = self.heard.try_recv() {
                 self.lease_changed(guard, event)?;
+            }
+            match self.listen()? {
+                Heard::News(News::Started(pid)) => self.group = Pid::from_raw(pid),
+                Heard::News(News::Stopped(signal)) => self.child_stopped(signal)?,
+                Heard::News(News::NotStarted { not_found, why }) => return Ok(self.not_started(not_found, &why)),
+                Heard::News(News::Ended(ending)) => return Ok(self.ended(guard, ending)),
+                Heard::End => return Err(io::Error::other("the supervisor is gone")),
+                Heard::Nothing => {}
             }
         }
     }
@@ -187,7 +188,7 @@ impl Attendance<'_> {
 
     fn give_terminal(&mut self) {
         if let Some(group) = self.group {
-            self.terminal.give(group);
+            self.terminal.give_again(group);
         }
     }
 
@@ -243,11 +244,8 @@ impl Attendance<'_> {
 
     /// The supervisor was killed, which the child's kernel belt has noticed; what is left of its group is ended here.
     fn end_without_supervisor(&self) {
-        let Some(group) = self.group.map(Group::new) else { return };
-        while !group.is_empty() && !group.has_only_zombies() {
-            // A group that cannot be signalled is waited for: the lock must not be let go beside it.
-            let _refused = group.signal(libc::SIGKILL);
-            let _signal = poll_for(&mut [], Some(Duration::from_millis(2)));
+        if let Some(group) = self.group {
+            Group::new(group).end_by_force();
         }
     }
 

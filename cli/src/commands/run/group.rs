@@ -1,11 +1,16 @@
 //! A process group: who is in it, and how it is signalled.
 
-use std::io;
+use std::{io, time::Duration};
 
 use rustix::{
     io::Errno,
     process::{Pid, Signal, kill_process_group, test_kill_process_group},
 };
+
+use super::signals::poll_for;
+
+/// How often a group that was killed is looked at: the end of a process that is not our child is told to nobody.
+const PROBE: Duration = Duration::from_millis(2);
 
 /// The child's process group.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +34,14 @@ impl Group {
     /// Whether no member is left. Zombies count as members until they are reaped.
     pub(super) fn is_empty(self) -> bool {
         test_kill_process_group(self.0) == Err(Errno::SRCH)
+    }
+
+    /// Kills all members and returns when none can act any more. A member that cannot be killed is waited for.
+    pub(super) fn end_by_force(self) {
+        while !self.is_empty() && !self.has_only_zombies() {
+            let _refused = self.signal(libc::SIGKILL);
+            let _interrupted = poll_for(&mut [], Some(PROBE));
+        }
     }
 
     /// Whether no member can act any more: only zombies are left.

@@ -1,6 +1,6 @@
 //! What `run` says at its end: to people in words, to programs as one JSON object on stderr or `--json-fd`.
 
-use std::{fs::File, io::Write, time::Duration};
+use std::{io::Write, time::Duration};
 
 use lock_core::{Error, FencingToken, Guard, LockKey, LossReason};
 use serde::Serialize;
@@ -10,6 +10,9 @@ use crate::{
     error::{CommandError, ErrorKind},
     ui::Talk,
 };
+
+/// The system refused what `run` needs (EX_OSERR).
+const OS_ERROR: ExitStatus = ExitStatus::new(71);
 
 /// How a run came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,6 +25,7 @@ pub(super) enum Outcome {
     /// The lock was not acquired in time.
     NotAcquired,
     /// A signal ended the wait.
+    #[cfg(unix)]
     Interrupted,
     /// The lease was lost or broken while the command ran.
     Lost,
@@ -60,7 +64,7 @@ impl Finished {
     /// A system call that `run` needs was refused; nothing runs.
     pub(super) fn system(what: &str, error: &std::io::Error) -> Self {
         let error = CommandError::new(ErrorKind::Backend, format!("cannot {what}: {error}"));
-        Self::without_lease(Outcome::Failed, ExitStatus::CONFIG, Some(error))
+        Self::without_lease(Outcome::Failed, OS_ERROR, Some(error))
     }
 
     /// The store's answer was no lock.
@@ -111,7 +115,8 @@ pub(super) enum JsonTo {
     /// To stderr.
     Stderr,
     /// To the descriptor of `--json-fd`.
-    File(File),
+    #[cfg(unix)]
+    File(std::fs::File),
 }
 
 #[derive(Serialize)]
@@ -147,6 +152,7 @@ pub(super) fn report(key: &str, finished: &Finished, mut to: JsonTo, talk: Talk)
     let written = match &mut to {
         JsonTo::Nobody => Ok(()),
         JsonTo::Stderr => std::io::stderr().lock().write_all(line.as_bytes()),
+        #[cfg(unix)]
         JsonTo::File(file) => file.write_all(line.as_bytes()),
     };
     if let Err(error) = written {

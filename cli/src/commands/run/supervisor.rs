@@ -16,6 +16,7 @@ use rustix::process::{Pid, WaitOptions};
 
 use super::{
     descriptors::close_all_but,
+    group::Group,
     launch::launch,
     signals::{Mask, SignalPipe},
     watch::Watch,
@@ -23,6 +24,7 @@ use super::{
 };
 
 /// The supervisor's name in process lists, by which a supervisor further up knows it. The kernel keeps 15 bytes.
+#[cfg(target_os = "linux")]
 pub(super) const NAME: &std::ffi::CStr = c"talkstick-guard";
 
 /// `run`'s side of the supervisor.
@@ -98,7 +100,12 @@ fn supervise(command: &[OsString], wire: Wire, mask: Mask) -> io::Result<()> {
     let _stays_open = close_all_but(&keep);
     // The gate is let go when the watch is over, however it comes to its end.
     let _gate: Option<OwnedFd> = gate;
-    Watch::new(order, wire, signals, leader).until_done()
+    let watched = Watch::new(order, wire, signals, leader).until_done();
+    if watched.is_err() {
+        // Whatever went wrong, the gate must not be let go beside a child that runs.
+        Group::new(leader).end_by_force();
+    }
+    watched
 }
 
 /// Makes the orphans of the child our children: they are reaped here, and nested supervisors are seen here.
@@ -111,3 +118,85 @@ fn adopt_orphans() {
 
 #[cfg(not(target_os = "linux"))]
 fn adopt_orphans() {}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::{process::Command, time::Duration};
+
+    use lock_core::Moment;
+
+    use super::*;
+    use crate::commands::run::wire::{Ending, Start};
+
+    const GRACE: Duration = Duration::from_millis(200);
+
+    /// Runs an ignored test alone in a process of its own: only a process with nothing else in it may fork.
+    fn in_a_process_of_its_own(test: &str) {
+        let name = format!("commands::run::supervisor::tests::{test}");
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let output = command.args(["--exact", &name, "--ignored", "--test-threads=1"]).output().unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
+    }
+
+    fn start(script: &str, deadline: Moment) -> (Supervisor, i32) {
+        let supervisor = Supervisor::fork(&["sh".into(), "-c".into(), script.into()]).unwrap();
+        let grace_ns = u64::try_from(GRACE.as_nanos()).unwrap();
+        let start = Start {
+            environment: Vec::new(),
+            terminal: false,
+            deadline_ns: Some(deadline.since_boot_ns()),
+            grace_ns,
+            orphan_grace_ns: grace_ns,
+        };
+        supervisor.wire.send(&Order::Start(start), None).unwrap();
+        let Some((News::Started(child), _)) = supervisor.wire.receive().unwrap() else { panic!("started") };
+        (supervisor, child)
+    }
+
+    fn ended(supervisor: &Supervisor) -> Ending {
+        match supervisor.wire.receive().unwrap() {
+            Some((News::Ended(ending), _)) => ending,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_ignores_term_is_killed_before_the_lease_ends() {
+        in_a_process_of_its_own("killed_before_the_lease_ends");
+    }
+
+    #[test]
+    #[ignore = "run by the test above"]
+    fn killed_before_the_lease_ends() {
+        let began = Moment::now();
+        let deadline = began + Duration::from_secs(2);
+        let (supervisor, child) = start("trap '' TERM; while :; do sleep 0.01; done", deadline);
+        assert_eq!(ended(&supervisor), Ending { status: 128 + 9, forced: true });
+        assert!(!deadline.is_past(), "all of it inside the lease");
+        assert!(began.elapsed() > Duration::from_millis(1500), "not earlier than the grace needs");
+        assert!(Group::new(Pid::from_raw(child).unwrap()).is_empty());
+        supervisor.reap();
+    }
+
+    #[test]
+    fn a_renewed_lease_lets_the_child_go_on() {
+        in_a_process_of_its_own("renewed");
+    }
+
+    #[test]
+    #[ignore = "run by the test above"]
+    fn renewed() {
+        let first = Moment::now() + Duration::from_millis(800);
+        let (supervisor, _) = start("exec sleep 600", first);
+        let second = Moment::now() + Duration::from_secs(600);
+        supervisor.wire.send(&Order::Deadline(second.since_boot_ns()), None).unwrap();
+        while !first.is_past() {
+            std::thread::park_timeout(first.remaining());
+        }
+        supervisor.wire.send(&Order::Signal(libc::SIGUSR1), None).unwrap();
+        assert_eq!(ended(&supervisor), Ending { status: 128 + 10, forced: false });
+        supervisor.reap();
+    }
+}

@@ -17,6 +17,8 @@ use super::signals::is_ignored;
 #[derive(Debug)]
 pub(super) struct Terminal {
     tty: Option<File>,
+    /// The child works with the terminal: it is our stdin, or the child was stopped for want of it.
+    wanted: bool,
     /// The child's group has been given the terminal.
     given: bool,
 }
@@ -25,7 +27,7 @@ impl Terminal {
     /// Looks for the controlling terminal.
     pub(super) fn open() -> Self {
         let tty = File::options().read(true).write(true).open("/dev/tty").ok();
-        Self { tty, given: false }
+        Self { tty, wanted: io::stdin().is_terminal(), given: false }
     }
 
     /// Whether the child is to have the terminal from its start: the terminal is our stdin, and we are in its foreground.
@@ -33,7 +35,7 @@ impl Terminal {
     /// Not under a shell without job control that runs us in the background: such shells leave us in their own group, which
     /// is in the foreground, and have INT ignored.
     pub(super) fn is_for_child(&self) -> bool {
-        io::stdin().is_terminal() && self.is_ours() && !is_ignored(libc::SIGINT).unwrap_or(true)
+        self.wanted && self.is_ours() && !is_ignored(libc::SIGINT).unwrap_or(true)
     }
 
     /// Remembers that the child took the terminal at its start.
@@ -50,11 +52,19 @@ impl Terminal {
         tcgetpgrp(self.tty.as_ref()?).ok()
     }
 
+    /// Gives the terminal to the child's group again, if the child works with it and it is ours to give.
+    pub(super) fn give_again(&mut self, group: Pid) {
+        if self.wanted {
+            self.give(group);
+        }
+    }
+
     /// Gives the terminal to the child's group if it is ours to give.
     pub(super) fn give(&mut self, group: Pid) -> bool {
         let Some(tty) = self.tty.as_ref().filter(|_| self.is_ours()) else { return false };
         let worked = tcsetpgrp(tty, group).is_ok();
         self.given |= worked;
+        self.wanted |= worked;
         worked
     }
 

@@ -167,12 +167,14 @@ impl Watch {
         if self.run_is_gone || !is_readable(&self.wire)? {
             return Ok(None);
         }
-        let received = self.wire.receive::<Order>()?;
-        if received.is_none() {
-            self.run_is_gone = true;
-            self.doom(self.order.orphan_grace_ns)?;
+        match self.wire.receive::<Order>() {
+            Ok(Some((order, _))) => Ok(Some(order)),
+            // A message cut short is the end as well: killed in the middle of it.
+            Ok(None) | Err(_) => {
+                self.run_is_gone = true;
+                self.doom(self.order.orphan_grace_ns).map(|()| None)
+            }
         }
-        Ok(received.map(|(order, _)| order))
     }
 
     fn obey(&mut self, order: Order) -> io::Result<()> {
