@@ -2,8 +2,11 @@
 
 mod driver;
 mod place;
+pub mod protocol;
 mod refusal;
+mod surface;
 
 pub use driver::{Bound, Desktop, FetchRule, Fetched};
 pub use place::{BadChord, Chord, Place, Selection, WindowIdentity};
 pub use refusal::{Refusal, Step};
+pub use surface::DesktopSurface;

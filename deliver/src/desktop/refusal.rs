@@ -127,6 +127,7 @@ pub enum Step {
     Fetch,
     Submit,
     Restore,
+    Release,
 }
 
 impl fmt::Display for Step {
@@ -140,6 +141,7 @@ impl fmt::Display for Step {
             Self::Fetch => "waiting for the target to fetch",
             Self::Submit => "pressing Enter",
             Self::Restore => "giving the clipboard back",
+            Self::Release => "passing the lock on",
         })
     }
 }

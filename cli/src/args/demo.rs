@@ -1,0 +1,7 @@
+//! Arguments of `demo`.
+
+use clap::Args;
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {}
