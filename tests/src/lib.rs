@@ -1,1 +1,38 @@
-//! Skeleton.
+//! Real programs for tests: displays, window managers, agent windows, terminals, browsers.
+//!
+//! - Every fixture is the real thing in a process of its own, and ends only that process when it is dropped. A test that
+//!   is killed leaves none behind either: the kernel ends the children with it.
+//! - Readiness is probed with a deadline, never slept for. Displays, ports and folders are chosen by the system, so tests
+//!   run beside each other.
+//! - Fixtures panic: a fixture that does not come up is a failed test, and its message says what the program printed.
+//! - A program that is not installed skips the test loudly at home and fails it where `CI` is set: [`require!`].
+//!
+//! This library depends on no other crate of the workspace, so every one of them may use it in its tests.
+
+pub mod loopback;
+pub mod messages;
+pub mod probe;
+pub mod require;
+
+#[cfg(target_os = "linux")]
+pub mod agent_windows;
+#[cfg(target_os = "linux")]
+pub mod agent_windows_process;
+#[cfg(target_os = "linux")]
+pub mod chromium;
+#[cfg(target_os = "linux")]
+pub mod clipboard;
+#[cfg(target_os = "linux")]
+pub mod hand;
+#[cfg(target_os = "linux")]
+pub mod openbox;
+#[cfg(target_os = "linux")]
+pub mod process;
+#[cfg(target_os = "linux")]
+pub mod program;
+#[cfg(target_os = "linux")]
+pub mod terminal_messages;
+#[cfg(target_os = "linux")]
+pub mod xterm;
+#[cfg(target_os = "linux")]
+pub mod xvfb;

@@ -1,0 +1,266 @@
+//! Owners and readers of selections: what else there is on a desktop beside the sender under test.
+
+use std::collections::HashMap;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use x11rb::connection::Connection as _;
+use x11rb::protocol::Event;
+use x11rb::protocol::xproto::{
+    Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, Property,
+    PropertyNotifyEvent, SELECTION_NOTIFY_EVENT, SelectionNotifyEvent, SelectionRequestEvent, Window, WindowClass,
+};
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+use x11rb::{COPY_DEPTH_FROM_PARENT, CURRENT_TIME, NONE};
+
+use crate::probe::until_some;
+
+/// Which selection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// CLIPBOARD: copy and paste.
+    Clipboard,
+    /// PRIMARY: what is marked.
+    Primary,
+}
+
+/// How an owner answers those who ask for its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// In one go.
+    Whole,
+    /// In pieces of this many bytes (the INCR protocol).
+    Pieces(usize),
+    /// Not at all: it hangs.
+    Never,
+}
+
+/// Owns a selection and serves its text from a thread, until it is dropped.
+#[derive(Debug)]
+pub struct ClipboardOwner {
+    served: Receiver<Window>,
+    bell: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ClipboardOwner {
+    /// Takes a selection; returns once the server has confirmed it.
+    ///
+    /// # Panics
+    /// When the display is not there, or another client takes the selection at the same moment.
+    pub fn own(display: &str, selection: Selection, text: &str, answer: Answer) -> Self {
+        let (served, report) = channel();
+        let (bell, ring) = UnixStream::pair().expect("a socket pair");
+        let client = Client::connect(display);
+        let selection = client.selection(selection);
+        client.connection.set_selection_owner(client.window, selection, CURRENT_TIME).expect("request");
+        let owner = client.connection.get_selection_owner(selection).expect("request").reply().expect("an owner").owner;
+        assert_eq!(owner, client.window, "another client took the selection");
+        let text = text.as_bytes().to_vec();
+        let mut server = Server { client, text, answer, transfers: HashMap::new(), served };
+        let thread = std::thread::spawn(move || server.serve(&ring));
+        Self { served: report, bell: Some(bell), thread: Some(thread) }
+    }
+
+    /// The windows that were given the whole text since the last call, in order. One that was given it this very moment
+    /// may still be missing: to wait for it there is [`ClipboardOwner::wait_served`].
+    pub fn served(&self) -> Vec<Window> {
+        self.served.try_iter().collect()
+    }
+
+    /// Waits until the next window was given the whole text; `None` when none was `within`.
+    pub fn wait_served(&self, within: Duration) -> Option<Window> {
+        self.served.recv_timeout(within).ok()
+    }
+}
+
+impl Drop for ClipboardOwner {
+    fn drop(&mut self) {
+        self.bell = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Reads a selection as any other client does; `None` when it has no owner, or its owner refuses.
+///
+/// # Panics
+/// When the owner does not answer `within`.
+pub fn read(display: &str, selection: Selection, within: Duration) -> Option<String> {
+    let client = Client::connect(display);
+    let selection = client.selection(selection);
+    let property = client.atom(b"READ_HERE");
+    client
+        .connection
+        .convert_selection(client.window, selection, client.utf8, property, CURRENT_TIME)
+        .expect("request");
+    client.connection.flush().expect("the display is there");
+    let mut pieces = None;
+    until_some(within, "the owner of the selection answers", || {
+        loop {
+            match client.connection.poll_for_event().expect("the display is there")? {
+                Event::SelectionNotify(answer) if answer.property == NONE => return Some(None),
+                Event::SelectionNotify(_) => {
+                    let (kind, text) = client.take(property);
+                    if kind != client.incr {
+                        return Some(Some(text));
+                    }
+                    pieces = Some(Vec::new());
+                }
+                Event::PropertyNotify(change) if change.atom == property && change.state == Property::NEW_VALUE => {
+                    if let Some(text) = &mut pieces {
+                        let (_, piece) = client.take(property);
+                        if piece.is_empty() {
+                            return Some(Some(std::mem::take(text)));
+                        }
+                        text.extend(piece);
+                    }
+                }
+                _ => {}
+            }
+        }
+    })
+    .map(|text| String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A connection with a window that nobody sees.
+struct Client {
+    connection: RustConnection,
+    window: Window,
+    utf8: Atom,
+    targets: Atom,
+    incr: Atom,
+}
+
+impl Client {
+    fn connect(display: &str) -> Self {
+        let (connection, screen) = RustConnection::connect(Some(display)).expect("the display is there");
+        let root = connection.setup().roots[screen].root;
+        let window = connection.generate_id().expect("an id");
+        let attributes = CreateWindowAux::new().event_mask(EventMask::PROPERTY_CHANGE);
+        let class = WindowClass::INPUT_OUTPUT;
+        connection
+            .create_window(COPY_DEPTH_FROM_PARENT, window, root, 0, 0, 1, 1, 0, class, 0, &attributes)
+            .expect("request");
+        let mut client = Self { connection, window, utf8: 0, targets: 0, incr: 0 };
+        client.utf8 = client.atom(b"UTF8_STRING");
+        client.targets = client.atom(b"TARGETS");
+        client.incr = client.atom(b"INCR");
+        client
+    }
+
+    fn atom(&self, name: &[u8]) -> Atom {
+        self.connection.intern_atom(false, name).expect("request").reply().expect("an atom").atom
+    }
+
+    fn selection(&self, selection: Selection) -> Atom {
+        match selection {
+            Selection::Clipboard => self.atom(b"CLIPBOARD"),
+            Selection::Primary => AtomEnum::PRIMARY.into(),
+        }
+    }
+
+    fn take(&self, property: Atom) -> (Atom, Vec<u8>) {
+        let request = self.connection.get_property(true, self.window, property, AtomEnum::ANY, 0, u32::MAX / 4);
+        let value = request.expect("request").reply().expect("the property");
+        (value.type_, value.value)
+    }
+}
+
+/// The thread behind a [`ClipboardOwner`].
+struct Server {
+    client: Client,
+    text: Vec<u8>,
+    answer: Answer,
+    /// How much of the text each requestor has, by its window and property.
+    transfers: HashMap<(Window, Atom), usize>,
+    served: Sender<Window>,
+}
+
+impl Server {
+    /// Serves until the owner lets go of the bell or the display is gone.
+    fn serve(&mut self, bell: &UnixStream) {
+        loop {
+            while let Ok(Some(event)) = self.client.connection.poll_for_event() {
+                match event {
+                    Event::SelectionRequest(request) => self.answer(&request),
+                    Event::PropertyNotify(change) if change.state == Property::DELETE => self.next_piece(change),
+                    _ => {}
+                }
+            }
+            if self.client.connection.flush().is_err() {
+                return;
+            }
+            let connection = self.client.connection.stream();
+            let mut sources = [PollFd::new(connection, PollFlags::IN), PollFd::new(bell, PollFlags::IN)];
+            let polled = poll(&mut sources, None);
+            let broken = sources[0].revents().intersects(PollFlags::HUP | PollFlags::ERR);
+            if polled.is_err() || broken || !sources[1].revents().is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&mut self, request: &SelectionRequestEvent) {
+        if self.answer == Answer::Never {
+            return;
+        }
+        let (connection, client) = (&self.client.connection, &self.client);
+        let (requestor, property) = (request.requestor, request.property);
+        let known = if request.target == client.targets {
+            let list = [client.targets, client.utf8];
+            let _ = connection.change_property32(PropMode::REPLACE, requestor, property, AtomEnum::ATOM, &list);
+            true
+        } else if request.target != client.utf8 {
+            false
+        } else if let Answer::Pieces(_) = self.answer {
+            let watch = ChangeWindowAttributesAux::new().event_mask(EventMask::PROPERTY_CHANGE);
+            let _ = connection.change_window_attributes(requestor, &watch);
+            let size = [u32::try_from(self.text.len()).unwrap_or(u32::MAX)];
+            let _ = connection.change_property32(PropMode::REPLACE, requestor, property, client.incr, &size);
+            self.transfers.insert((requestor, property), 0);
+            true
+        } else {
+            let _ = connection.change_property8(PropMode::REPLACE, requestor, property, client.utf8, &self.text);
+            true
+        };
+        let notify = SelectionNotifyEvent {
+            response_type: SELECTION_NOTIFY_EVENT,
+            sequence: 0,
+            time: request.time,
+            requestor,
+            selection: request.selection,
+            target: request.target,
+            property: if known { property } else { NONE },
+        };
+        let _ = connection.send_event(false, requestor, EventMask::NO_EVENT, notify);
+        if self.answer == Answer::Whole && request.target == client.utf8 {
+            self.report(requestor);
+        }
+    }
+
+    fn next_piece(&mut self, change: PropertyNotifyEvent) {
+        let Answer::Pieces(size) = self.answer else { return };
+        let Some(sent) = self.transfers.get_mut(&(change.window, change.atom)) else { return };
+        let piece = &self.text[*sent..self.text.len().min(*sent + size.max(1))];
+        *sent += piece.len();
+        let (connection, utf8) = (&self.client.connection, self.client.utf8);
+        let _ = connection.change_property8(PropMode::REPLACE, change.window, change.atom, utf8, piece);
+        if piece.is_empty() {
+            self.transfers.remove(&(change.window, change.atom));
+            self.report(change.window);
+        }
+    }
+
+    /// Says that a window was given the text, once the server has it: input sent after that cannot overtake it.
+    fn report(&self, requestor: Window) {
+        if self.client.connection.get_input_focus().is_ok_and(|request| request.reply().is_ok()) {
+            let _ = self.served.send(requestor);
+        }
+    }
+}
