@@ -130,7 +130,7 @@ mod tests {
             ("open\x1b]first line\nsecond", "openfirst line\nsecond", 1, 0),
             ("\x1b(Bx\x1bcy\x1b\u{e9}", "xy\u{e9}", 3, 0),
             ("a\x08\x7f\u{85}b\x07", "ab", 0, 4),
-            ("nested \x1b\x1b[31[200~", "nested [200~", 2, 0),
+            ("nested \x1b\x1b[31[200~", "nested 200~", 2, 0),
             ("emoji \u{1f600} \u{4f60}\u{597d}", "emoji \u{1f600} \u{4f60}\u{597d}", 0, 0),
         ] {
             let expected = Cleaned { escape_sequences: escapes, control_characters: controls };

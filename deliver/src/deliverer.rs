@@ -124,10 +124,11 @@ impl Deliverer {
         // Before the lock: a slow connection must not hold up the line.
         let session = self.session(message).await?;
         let began = Moment::now();
+        let acquire = options.acquire(until);
         let guard = tokio::select! {
             biased;
             by = options.stop.wait() => Err(SendError::Stopped(by)),
-            guard = self.lock.acquire(&self.key, &options.acquire(until)) => guard.map_err(SendError::Lock),
+            guard = self.lock.acquire(&self.key, &acquire) => guard.map_err(SendError::Lock),
         };
         let guard = match guard {
             Ok(guard) => guard,

@@ -54,7 +54,9 @@ pub enum MessageError {
         at: usize,
     },
     /// Too long.
-    #[error("the message has {bytes} bytes, {max} is the limit; put it in a file and send its path, or raise the limit")]
+    #[error(
+        "the message has {bytes} bytes, {max} is the limit; put it in a file and send its path, or raise the limit"
+    )]
     TooLong {
         /// Its length after cleaning.
         bytes: usize,

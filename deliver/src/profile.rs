@@ -62,18 +62,12 @@ impl Profile {
             "chat" => chat,
             // The first of two reads is not the one that is inserted; now and then it sleeps on a served request until
             // the next event, which the nudge is.
-            "chromium" => Self {
-                fetches: 2,
-                quiet: Duration::from_millis(20),
-                nudge: Some(Duration::from_millis(40)),
-                ..chat
-            },
-            "xterm" => Self {
-                paste: chord(false, true, "insert"),
-                selection: Selection::Primary,
-                multiline: false,
-                ..chat
-            },
+            "chromium" => {
+                Self { fetches: 2, quiet: Duration::from_millis(20), nudge: Some(Duration::from_millis(40)), ..chat }
+            }
+            "xterm" => {
+                Self { paste: chord(false, true, "insert"), selection: Selection::Primary, multiline: false, ..chat }
+            }
             "terminal" => Self { paste: chord(true, true, "v"), multiline: false, ..chat },
             _ => return None,
         })

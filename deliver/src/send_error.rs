@@ -1,8 +1,6 @@
 //! Why a message was not taken up: in every case nothing was typed.
 
-use crate::{
-    Agent, JournalError, Message, MessageId, Outcome, Reason, Receipt, SurfaceNotBuilt, desktop::Refusal,
-};
+use crate::{Agent, JournalError, Message, MessageId, Outcome, Reason, Receipt, SurfaceNotBuilt, desktop::Refusal};
 
 /// A delivery that did not begin. Nothing was typed, and no lock is held.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +16,9 @@ pub enum SendError {
     #[error(transparent)]
     NotBuilt(#[from] SurfaceNotBuilt),
     /// The target would submit at each newline.
-    #[error("`{agent}` would submit at every newline (profile {profile}, multiline = false); send one line, or another way")]
+    #[error(
+        "`{agent}` would submit at every newline (profile {profile}, multiline = false); send one line, or another way"
+    )]
     Newlines {
         /// Who.
         agent: String,

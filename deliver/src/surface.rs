@@ -29,13 +29,8 @@ pub trait Surface: Send + Sync {
 pub trait Session: Send {
     /// Delivers under the lock. Asks `permit` right before each act, writes its intents to `journal` before the paste and
     /// before Enter, and looks at `stop` up to the paste. Tries nothing twice.
-    fn deliver(
-        &mut self,
-        delivery: &Delivery,
-        permit: &Permit<'_>,
-        journal: &mut JournalEntry,
-        stop: &Stop,
-    ) -> Outcome;
+    fn deliver(&mut self, delivery: &Delivery, permit: &Permit<'_>, journal: &mut JournalEntry, stop: &Stop)
+    -> Outcome;
 
     /// Whether the session can deliver again. A broken one is replaced by a new connection.
     fn is_usable(&self) -> bool;

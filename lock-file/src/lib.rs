@@ -1,1 +1,34 @@
-//! Skeleton.
+//! The file backend of talkstick's lock: the default, with nothing to install.
+//!
+//! The kernel's flock on one file per key is the lock; see [`FileLock`] for what it promises. A line beside it gives order,
+//! priorities and aging, and hands the lock over by event: each waiting process sleeps in the kernel on the file of
+//! the one ahead, and the head on the lock itself. What sleeps wakes by itself when the one ahead dies.
+
+mod backend;
+mod breaking;
+mod claim;
+mod config;
+#[cfg(not(unix))]
+#[path = "dir_portable.rs"]
+mod dir;
+#[cfg(unix)]
+#[path = "dir_unix.rs"]
+mod dir;
+mod error;
+mod filesystem;
+mod holder;
+mod key;
+mod key_files;
+mod layout;
+mod line;
+mod mark;
+mod observe;
+mod proc_locks;
+mod renewal;
+mod sleeper;
+mod turn;
+mod waiters;
+mod waiting;
+
+pub use backend::FileLock;
+pub use config::FileConfig;

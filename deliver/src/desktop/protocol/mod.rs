@@ -98,11 +98,7 @@ impl Run<'_> {
     }
 
     /// Does one step, if the lease still holds and, up to the paste, nobody wants to stop.
-    fn step<T>(
-        &mut self,
-        step: Step,
-        act: impl FnOnce(&mut Self) -> Result<T, Failure>,
-    ) -> Result<T, (Step, Failure)> {
+    fn step<T>(&mut self, step: Step, act: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, (Step, Failure)> {
         let began = Moment::now();
         let done = self.may_go_on().and_then(|()| act(self));
         tracing::debug!(%step, took = ?began.elapsed(), done = done.is_ok(), "delivery");
@@ -234,3 +230,6 @@ impl Refusal {
         Reason { code: self.code().into(), message: self.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! Opening files where the system is no Unix: by path, with the checks that std can make.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use crate::error::Trouble;
+
+/// A folder, by its path.
+#[derive(Debug)]
+pub(crate) struct Dir {
+    path: PathBuf,
+}
+
+/// Names one file: std shows no file numbers here, the time of its making is the closest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FileId {
+    made: Option<SystemTime>,
+}
+
+impl Dir {
+    /// Opens the folder of the locks, making it where it is missing.
+    pub(crate) fn open_or_create(path: &Path) -> Result<Self, Trouble> {
+        std::fs::create_dir_all(path).map_err(Trouble::io("make the folder", path))?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Opens the folder of the locks if it is there.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, Trouble> {
+        Ok(path.is_dir().then(|| Self { path: path.to_owned() }))
+    }
+
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens a folder in this one, making it where it is missing.
+    pub(crate) fn folder(&self, name: &str) -> Result<Self, Trouble> {
+        let path = self.path_of(name);
+        match std::fs::create_dir(&path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(Trouble::io("make the folder", path)(e)),
+            _ => self.existing_folder(name)?.ok_or(Trouble::Unsteady { path }),
+        }
+    }
+
+    /// Opens a folder in this one if it is there.
+    pub(crate) fn existing_folder(&self, name: &str) -> Result<Option<Self>, Trouble> {
+        let path = self.path_of(name);
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => Ok(Some(Self { path })),
+            Ok(_) => Err(Trouble::Planted { path, what: "no folder, where one of ours must be" }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Trouble::io("look at", path)(e)),
+        }
+    }
+
+    /// Opens a file for reading and writing, making it where it is missing.
+    pub(crate) fn file(&self, name: &str) -> Result<File, Trouble> {
+        loop {
+            if let Some(file) = self.existing_file(name)? {
+                return Ok(file);
+            }
+            if let Some(file) = self.new_file(name)? {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Opens a file for reading and writing if it is there.
+    pub(crate) fn existing_file(&self, name: &str) -> Result<Option<File>, Trouble> {
+        let path = self.path_of(name);
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Err(Trouble::Planted { path, what: "no regular file" }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Trouble::io("look at", path)(e)),
+        }
+        match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Trouble::io("open", path)(e)),
+        }
+    }
+
+    /// Makes a file; `None` when the name is taken.
+    pub(crate) fn new_file(&self, name: &str) -> Result<Option<File>, Trouble> {
+        let path = self.path_of(name);
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(Trouble::io("make", path)(e)),
+        }
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Trouble> {
+        std::fs::rename(self.path_of(from), self.path_of(to)).map_err(Trouble::io("rename to", self.path_of(to)))
+    }
+
+    /// Unlinks a file; one that is not there is no error.
+    pub(crate) fn unlink(&self, name: &str) -> Result<(), Trouble> {
+        match std::fs::remove_file(self.path_of(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Trouble::io("unlink", self.path_of(name))(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The file behind a name in this folder, if there is one. A link is not followed.
+    pub(crate) fn id_of(&self, name: &str) -> Result<Option<FileId>, Trouble> {
+        id_at(&self.path_of(name))
+    }
+
+    /// The names in this folder.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Trouble> {
+        let list = || Trouble::io("list", &self.path);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.path).map_err(list())? {
+            names.extend(entry.map_err(list())?.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+}
+
+/// The file that is held open.
+pub(crate) fn id_of(file: &File) -> io::Result<FileId> {
+    Ok(FileId { made: file.metadata()?.created().ok() })
+}
+
+/// The file behind a path, if there is one. A link in the last place is not followed.
+pub(crate) fn id_at(path: &Path) -> Result<Option<FileId>, Trouble> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(FileId { made: found.created().ok() })),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Trouble::io("look at", path)(e)),
+    }
+}
+
+/// Reads from `at` until `buffer` is full or the file ends; says how much was read.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match positional::read(file, &mut buffer[filled..], at + filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match positional::write(file, &bytes[written..], at + written as u64)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            more => written += more,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+mod positional {
+    use std::{fs::File, io, os::windows::fs::FileExt};
+
+    pub(super) fn read(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        file.seek_read(buffer, at)
+    }
+
+    pub(super) fn write(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
+        file.seek_write(bytes, at)
+    }
+}
+
+#[cfg(not(windows))]
+mod positional {
+    use std::{
+        fs::File,
+        io::{self, Read, Seek, SeekFrom, Write},
+    };
+
+    pub(super) fn read(mut file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        file.seek(SeekFrom::Start(at))?;
+        file.read(buffer)
+    }
+
+    pub(super) fn write(mut file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
+        file.seek(SeekFrom::Start(at))?;
+        file.write(bytes)
+    }
+}

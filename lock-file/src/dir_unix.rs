@@ -1,0 +1,262 @@
+//! Opening files from a checked folder handle: nothing that is planted in place of a file is followed or waited for.
+
+use std::{
+    fs::File,
+    io,
+    os::{fd::OwnedFd, unix::fs::FileExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, Stat},
+    io::Errno,
+};
+
+use crate::error::Trouble;
+
+/// A folder, held open: what is opened in it is opened there, whatever happens to its path.
+#[derive(Debug)]
+pub(crate) struct Dir {
+    handle: OwnedFd,
+    path: PathBuf,
+    sharing: Sharing,
+}
+
+/// Who else may use the files.
+#[derive(Debug, Clone, Copy)]
+struct Sharing {
+    /// The folder's owner, who can replace anything in it anyway.
+    owner: u32,
+    /// The group of a setgid folder that the group can write.
+    group: Option<u32>,
+}
+
+/// Names one file of this host, as long as it exists or is held open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
+
+impl Dir {
+    /// Opens the folder of the locks, making it for this user alone where it is missing.
+    pub(crate) fn open_or_create(path: &Path) -> Result<Self, Trouble> {
+        if let Some(dir) = Self::open(path)? {
+            return Ok(dir);
+        }
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(path).map_err(Trouble::io("make the folder", path))?;
+        Self::open(path)?.ok_or_else(|| Trouble::Unsteady { path: path.to_owned() })
+    }
+
+    /// Opens the folder of the locks if it is there.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, Trouble> {
+        let handle = match rustix::fs::open(path, OFlags::RDONLY | FOLDER, Mode::empty()) {
+            Ok(handle) => handle,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(e) => return Err(Trouble::io("open the folder", path)(e.into())),
+        };
+        let stat = rustix::fs::fstat(&handle).map_err(|e| Trouble::io("look at", path)(e.into()))?;
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        if mode.contains(Mode::WOTH) && !mode.contains(Mode::SVTX) {
+            return Err(Trouble::WorldWritable { path: path.to_owned() });
+        }
+        let group = mode.contains(Mode::SGID | Mode::WGRP).then_some(stat.st_gid);
+        Ok(Some(Self { handle, path: path.to_owned(), sharing: Sharing { owner: stat.st_uid, group } }))
+    }
+
+    pub(crate) fn handle(&self) -> &OwnedFd {
+        &self.handle
+    }
+
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Opens a folder in this one, making it where it is missing.
+    pub(crate) fn folder(&self, name: &str) -> Result<Self, Trouble> {
+        if let Some(folder) = self.existing_folder(name)? {
+            return Ok(folder);
+        }
+        let mode = if self.sharing.group.is_some() { Mode::RWXU | Mode::RWXG | Mode::SGID } else { Mode::RWXU };
+        let made = match rustix::fs::mkdirat(&self.handle, name, mode) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(e) => return Err(Trouble::io("make the folder", self.path_of(name))(e.into())),
+        };
+        let folder = self.existing_folder(name)?.ok_or_else(|| Trouble::Unsteady { path: self.path_of(name) })?;
+        if made && self.sharing.group.is_some() {
+            // mkdir is subject to the umask, the group's right to write must not be.
+            rustix::fs::fchmod(&folder.handle, mode)
+                .map_err(|e| Trouble::io("open to the group", self.path_of(name))(e.into()))?;
+        }
+        Ok(folder)
+    }
+
+    /// Opens a folder in this one if it is there.
+    pub(crate) fn existing_folder(&self, name: &str) -> Result<Option<Self>, Trouble> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | FOLDER;
+        let path = self.path_of(name);
+        match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(handle) => {
+                let stat = rustix::fs::fstat(&handle).map_err(|e| Trouble::io("look at", &path)(e.into()))?;
+                self.check_owner(&stat, &path)?;
+                Ok(Some(Self { handle, path, sharing: self.sharing }))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
+                Err(Trouble::Planted { path, what: "no folder, where one of ours must be" })
+            }
+            Err(e) => Err(Trouble::io("open the folder", path)(e.into())),
+        }
+    }
+
+    /// Opens a file for reading and writing, making it where it is missing.
+    pub(crate) fn file(&self, name: &str) -> Result<File, Trouble> {
+        loop {
+            if let Some(file) = self.existing_file(name)? {
+                return Ok(file);
+            }
+            if let Some(file) = self.new_file(name)? {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Opens a file for reading, and for writing where that is allowed, if it is there.
+    pub(crate) fn existing_file(&self, name: &str) -> Result<Option<File>, Trouble> {
+        let opened = match rustix::fs::openat(&self.handle, name, OFlags::RDWR | SAFE, Mode::empty()) {
+            // A gate that another program made may be open to the group for reading only, which is enough to lock it.
+            Err(Errno::ACCESS) => rustix::fs::openat(&self.handle, name, OFlags::RDONLY | SAFE, Mode::empty()),
+            other => other,
+        };
+        match opened {
+            Ok(handle) => self.check(handle, name).map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::MLINK) => {
+                Err(Trouble::Planted { path: self.path_of(name), what: "a symbolic link" })
+            }
+            Err(Errno::ISDIR) => Err(Trouble::Planted { path: self.path_of(name), what: "a folder" }),
+            Err(Errno::NXIO) => Err(Trouble::Planted { path: self.path_of(name), what: "no regular file" }),
+            Err(e) => Err(Trouble::io("open", self.path_of(name))(e.into())),
+        }
+    }
+
+    /// Makes a file; `None` when the name is taken.
+    pub(crate) fn new_file(&self, name: &str) -> Result<Option<File>, Trouble> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | SAFE;
+        let handle = match rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(handle) => handle,
+            Err(Errno::EXIST) => return Ok(None),
+            Err(e) => return Err(Trouble::io("make", self.path_of(name))(e.into())),
+        };
+        if self.sharing.group.is_some() {
+            rustix::fs::fchmod(&handle, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP)
+                .map_err(|e| Trouble::io("open to the group", self.path_of(name))(e.into()))?;
+        }
+        Ok(Some(handle.into()))
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Trouble> {
+        rustix::fs::renameat(&self.handle, from, &self.handle, to)
+            .map_err(|e| Trouble::io("rename to", self.path_of(to))(e.into()))
+    }
+
+    /// Unlinks a file; one that is not there is no error.
+    pub(crate) fn unlink(&self, name: &str) -> Result<(), Trouble> {
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(Trouble::io("unlink", self.path_of(name))(e.into())),
+        }
+    }
+
+    /// The file behind a name in this folder, if there is one. A link is not followed.
+    pub(crate) fn id_of(&self, name: &str) -> Result<Option<FileId>, Trouble> {
+        found(rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW), || self.path_of(name))
+    }
+
+    /// The names in this folder.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Trouble> {
+        let list = |e: Errno| Trouble::io("list", &self.path)(e.into());
+        let entries = rustix::fs::Dir::read_from(&self.handle).map_err(list)?;
+        let mut names = Vec::new();
+        for entry in entries {
+            names.extend(entry.map_err(list)?.file_name().to_str().ok().map(str::to_owned));
+        }
+        names.retain(|name| name != "." && name != "..");
+        Ok(names)
+    }
+
+    /// Refuses what is no plain file of ours.
+    fn check(&self, handle: OwnedFd, name: &str) -> Result<File, Trouble> {
+        let path = || self.path_of(name);
+        let stat = rustix::fs::fstat(&handle).map_err(|e| Trouble::io("look at", path())(e.into()))?;
+        let what = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile if stat.st_nlink > 1 => Some("a hard link to another file"),
+            FileType::RegularFile => None,
+            FileType::Directory => Some("a folder"),
+            FileType::Fifo => Some("a FIFO"),
+            _ => Some("no regular file"),
+        };
+        if let Some(what) = what {
+            return Err(Trouble::Planted { path: path(), what });
+        }
+        self.check_owner(&stat, &path())?;
+        Ok(handle.into())
+    }
+
+    /// Ours, root's, the folder owner's, or in a shared folder its group's.
+    fn check_owner(&self, stat: &Stat, path: &Path) -> Result<(), Trouble> {
+        let me = rustix::process::geteuid().as_raw();
+        let known = [me, 0, self.sharing.owner].contains(&stat.st_uid);
+        if known || self.sharing.group == Some(stat.st_gid) {
+            return Ok(());
+        }
+        Err(Trouble::Stranger { path: path.to_owned(), uid: stat.st_uid })
+    }
+}
+
+/// The file that is held open.
+pub(crate) fn id_of(file: &File) -> io::Result<FileId> {
+    rustix::fs::fstat(file).map(|stat| file_id(&stat)).map_err(Into::into)
+}
+
+/// The file behind a path, if there is one. A link in the last place is not followed.
+pub(crate) fn id_at(path: &Path) -> Result<Option<FileId>, Trouble> {
+    found(rustix::fs::lstat(path), || path.to_owned())
+}
+
+/// Reads from `at` until `buffer` is full or the file ends; says how much was read.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
+pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    file.write_all_at(bytes, at)
+}
+
+fn found(stat: rustix::io::Result<Stat>, path: impl FnOnce() -> PathBuf) -> Result<Option<FileId>, Trouble> {
+    match stat {
+        Ok(stat) => Ok(Some(file_id(&stat))),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(e) => Err(Trouble::io("look at", path())(e.into())),
+    }
+}
+
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the widths differ between systems")]
+fn file_id(stat: &Stat) -> FileId {
+    FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 }
+}

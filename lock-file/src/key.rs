@@ -1,0 +1,291 @@
+//! One key as this process has it: its open files, its tickets and leases, and the section in which the line changes.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
+};
+
+use lock_core::{Lease, LockKey, Request, RequestId, SecretHash, background, flock};
+use tokio::sync::Notify;
+
+use crate::{
+    config::FileConfig,
+    dir::FileId,
+    error::Trouble,
+    holder::{Held, Record},
+    key_files::KeyFiles,
+    waiters::{Sleepers, WakeFile},
+};
+
+/// How often a busy mutex is tried before the caller's executor is left alone: sections last microseconds.
+const TRIES: usize = 50;
+/// How often files may be replaced under us before we give up.
+pub(crate) const REPLACED_MAX: usize = 10;
+
+/// What this process knows of one key.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: LockKey,
+    pub(crate) config: Arc<FileConfig>,
+    /// Names the wake file of this process for this key.
+    pub(crate) process: u64,
+    stem: String,
+    this: Weak<Self>,
+    /// Held through a whole section: the threads of a process share one opening of the mutex, which does not exclude
+    /// them from each other.
+    turn: Mutex<()>,
+    files: Mutex<Option<Arc<KeyFiles>>>,
+    table: Mutex<Table>,
+}
+
+/// Tickets, leases and sleepers. Locked for moments, never over a system call that may wait.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    /// Requests that `enter` is working on, with how often, and whether they were withdrawn meanwhile.
+    entering: HashMap<RequestId, (usize, bool)>,
+    pub(crate) tickets: HashMap<RequestId, Waiting>,
+    pub(crate) leases: HashMap<RequestId, HeldLease>,
+    pub(crate) wake: Option<WakeFile>,
+    /// The gate that one of our threads sleeps on.
+    pub(crate) gate_sleeper: Option<FileId>,
+    /// The wake files that our threads sleep on.
+    pub(crate) sleepers: Vec<FileId>,
+    /// A thread was started and has not looked at the line yet.
+    pub(crate) starting: bool,
+    /// The epoch of the line when our tickets were last compared with it.
+    pub(crate) epoch: u64,
+    /// Aged tickets that we have stepped back for.
+    pub(crate) yielded: HashSet<u64>,
+}
+
+/// A ticket of this process.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) request: Request,
+    pub(crate) number: u64,
+    pub(crate) since_us: u64,
+    /// Where its record was last seen.
+    pub(crate) slot: usize,
+    /// The lock was taken for it: the lease is in the table.
+    pub(crate) granted: bool,
+    pub(crate) fault: Option<Arc<Trouble>>,
+    /// Rung when it is granted or has failed.
+    pub(crate) ring: Arc<Notify>,
+}
+
+/// A lease of this process.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldLease {
+    pub(crate) lease: Lease,
+    pub(crate) secret: SecretHash,
+    pub(crate) since_us: u64,
+    pub(crate) gate: FileId,
+    pub(crate) files: Arc<KeyFiles>,
+}
+
+/// The time in which the line may be changed: no other thread or process is in its own.
+#[derive(Debug)]
+pub(crate) struct Section<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) files: Arc<KeyFiles>,
+    _turn: MutexGuard<'a, ()>,
+    /// Woken last of all, so that they find the mutex free: fields are dropped in their order.
+    pub(crate) wakes: Vec<Sleepers>,
+}
+
+impl Drop for Section<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = flock::unlock(&self.files.mutex) {
+            tracing::error!(%error, "the mutex of a line could not be unlocked; it is opened anew");
+            // Closing it unlocks it too.
+            self.key.forget_files();
+        }
+    }
+}
+
+impl Key {
+    pub(crate) fn new(name: LockKey, config: Arc<FileConfig>, process: u64) -> Arc<Self> {
+        let stem = name.file_stem();
+        Arc::new_cyclic(|this| Self {
+            name,
+            config,
+            process,
+            stem,
+            this: Weak::clone(this),
+            turn: Mutex::default(),
+            files: Mutex::default(),
+            table: Mutex::default(),
+        })
+    }
+
+    /// Itself, for a thread to keep.
+    pub(crate) fn shared(&self) -> Option<Arc<Self>> {
+        self.this.upgrade()
+    }
+
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing would be lost with it.
+    pub(crate) fn is_idle(&self) -> bool {
+        let table = self.table();
+        table.tickets.is_empty() && table.leases.is_empty() && table.entering.is_empty()
+    }
+
+    /// The open files, if they were opened.
+    pub(crate) fn files(&self) -> Option<Arc<KeyFiles>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the key has files at all, without making them.
+    pub(crate) fn has_files(&self) -> Result<bool, Trouble> {
+        Ok(self.files().is_some() || KeyFiles::open_existing(&self.config.dir, &self.stem)?.is_some())
+    }
+
+    pub(crate) fn gate_path(&self) -> PathBuf {
+        self.config.dir.join(crate::layout::gate(&self.stem))
+    }
+
+    fn open_files(&self) -> Result<Arc<KeyFiles>, Trouble> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(files) = &*files {
+            return Ok(Arc::clone(files));
+        }
+        let opened = Arc::new(KeyFiles::open(&self.config.dir, &self.stem, self.config.allow_network_fs)?);
+        *files = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// The paths name other files now, or none.
+    fn forget_files(&self) {
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        // Made anew in the new folder, as soon as a ticket needs it.
+        self.table().wake = None;
+    }
+
+    /// Runs `change` with the line to itself: here and now, unless another one is in its section for longer than it
+    /// should. Then a thread of the background runtime waits for it, which runs on when the future is dropped.
+    pub(crate) async fn in_section<T: Send + 'static>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Section<'_>) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        if let Some(mut section) = self.try_section()? {
+            return change(&mut section);
+        }
+        let key = Arc::clone(self);
+        let background = background::handle().map_err(|_| Trouble::Background)?;
+        let waiting = background.spawn_blocking(move || change(&mut key.section()?));
+        waiting.await.map_err(|_| Trouble::Background)?
+    }
+
+    /// Waits for the section. Not for async code.
+    pub(crate) fn section(&self) -> Result<Section<'_>, Trouble> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..REPLACED_MAX {
+            let files = self.open_files()?;
+            flock::exclusive(&files.mutex).map_err(Trouble::io("lock the mutex of", files.gate_path()))?;
+            match self.confirm(turn, files)? {
+                Ok(section) => return Ok(section),
+                Err(again) => turn = again,
+            }
+        }
+        Err(Trouble::Unsteady { path: self.gate_path() })
+    }
+
+    /// The section if it is free now or in a moment.
+    fn try_section(&self) -> Result<Option<Section<'_>>, Trouble> {
+        let Some(mut turn) = self.try_turn() else { return Ok(None) };
+        for _ in 0..REPLACED_MAX {
+            let files = self.open_files()?;
+            let mut tries = 0..TRIES;
+            while !flock::try_exclusive(&files.mutex).map_err(Trouble::io("lock the mutex of", files.gate_path()))? {
+                if tries.next().is_none() {
+                    return Ok(None);
+                }
+                std::thread::yield_now();
+            }
+            match self.confirm(turn, files)? {
+                Ok(section) => return Ok(Some(section)),
+                Err(again) => turn = again,
+            }
+        }
+        Err(Trouble::Unsteady { path: self.gate_path() })
+    }
+
+    fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        for _ in 0..TRIES {
+            match self.turn.try_lock() {
+                Ok(turn) => return Some(turn),
+                Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            }
+        }
+        None
+    }
+
+    /// The mutex is locked; but is it still the one that everybody else locks?
+    #[allow(clippy::type_complexity, reason = "the guard goes back to the caller's loop")]
+    fn confirm<'a>(
+        &'a self,
+        turn: MutexGuard<'a, ()>,
+        files: Arc<KeyFiles>,
+    ) -> Result<Result<Section<'a>, MutexGuard<'a, ()>>, Trouble> {
+        let in_place = files.are_in_place();
+        if matches!(in_place, Ok(true)) {
+            return Ok(Ok(Section { key: self, files, _turn: turn, wakes: Vec::new() }));
+        }
+        flock::unlock(&files.mutex).map_err(Trouble::io("unlock the mutex of", files.gate_path()))?;
+        in_place?;
+        self.forget_files();
+        Ok(Err(turn))
+    }
+
+    /// Marks the request as one that `enter` works on; until the result is dropped.
+    pub(crate) fn begin_enter(self: &Arc<Self>, request: RequestId) -> EnterMark {
+        self.table().entering.entry(request).or_default().0 += 1;
+        EnterMark { key: Arc::clone(self), request }
+    }
+
+    /// Tells an `enter` that may still be under way to leave no ticket. Whether there is one.
+    pub(crate) fn stop_enter(&self, request: RequestId) -> bool {
+        let mut table = self.table();
+        let entering = table.entering.get_mut(&request);
+        entering.map(|(_, withdrawn)| *withdrawn = true).is_some()
+    }
+}
+
+impl HeldLease {
+    /// The holder's record of this lease.
+    pub(crate) fn record(&self) -> Record {
+        let Lease { request, token, owner, ticket, .. } = self.lease.clone();
+        let held = Held { request, ticket, secret: self.secret, since_us: self.since_us, owner };
+        Record { last_token: token, released_ns: 0, held: Some(held) }
+    }
+}
+
+impl Table {
+    pub(crate) fn is_withdrawn(&self, request: RequestId) -> bool {
+        self.entering.get(&request).is_some_and(|(_, withdrawn)| *withdrawn)
+    }
+}
+
+/// See [`Key::begin_enter`].
+#[derive(Debug)]
+pub(crate) struct EnterMark {
+    key: Arc<Key>,
+    pub(crate) request: RequestId,
+}
+
+impl Drop for EnterMark {
+    fn drop(&mut self) {
+        let mut table = self.key.table();
+        if let Some((count, _)) = table.entering.get_mut(&self.request) {
+            *count -= 1;
+            if *count == 0 {
+                table.entering.remove(&self.request);
+            }
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The line: tickets as fixed-size records in one file, changed in place under the mutex.
+//!
+//! A record has 64 bytes, so a thousand are read in tens of microseconds. A change writes only what changed, the header
+//! last: what a crash leaves is a record that does not count, or one that stands twice and is dropped by its request.
+//! Damage is no error but an empty line under a new epoch: live processes put their tickets back under their numbers.
+
+use std::{collections::HashSet, fs::File, io};
+
+use lock_core::{
+    Priority, RequestId,
+    queue::{self, Standing},
+    wall_clock_us,
+};
+
+use crate::dir;
+
+const MAGIC: &[u8; 8] = b"tstkln01";
+const HEADER: usize = 64;
+const RECORD: usize = 64;
+/// Read at once: a header and 63 records, one page.
+const FIRST_READ: usize = 4096;
+/// No line is longer, whatever a damaged header says: a hundred times the default limit.
+const COUNT_MAX: usize = 1_000_000;
+
+/// One ticket as the file has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) ticket: u64,
+    pub(crate) request: RequestId,
+    /// Names the wake file of its process.
+    pub(crate) process: u64,
+    pub(crate) since_us: u64,
+    pub(crate) pid: u32,
+    pub(crate) start: u64,
+    pub(crate) passed: u32,
+    /// Which label of its process, as an index into the wake file's list.
+    pub(crate) label: u16,
+    pub(crate) priority: Priority,
+    /// Its process left a free lock lying: it is not waited for until it runs again.
+    pub(crate) asleep: bool,
+}
+
+/// The first record of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Changes when the line was rebuilt.
+    pub(crate) epoch: u64,
+    pub(crate) next_ticket: u64,
+    count: u32,
+}
+
+/// The line as it was read. Its changes go to the file at once; call them only under the mutex.
+#[derive(Debug)]
+pub(crate) struct Line {
+    header: Header,
+    entries: Vec<Entry>,
+    /// The file differs from `entries` beyond the next change: it is written whole then.
+    damaged: bool,
+}
+
+impl Line {
+    /// Reads the line. Damage gives the records that are left.
+    pub(crate) fn read(file: &File) -> io::Result<Self> {
+        let mut bytes = vec![0; FIRST_READ];
+        let mut length = dir::read_at(file, &mut bytes, 0)?;
+        let Some(header) = Header::decode(&bytes[..length]) else { return Ok(Self::fresh()) };
+        let needed = HEADER + header.count as usize * RECORD;
+        if needed > bytes.len() {
+            bytes.resize(needed, 0);
+            length += dir::read_at(file, &mut bytes[FIRST_READ..], FIRST_READ as u64)?;
+        }
+        let records = bytes[..length.min(needed)].get(HEADER..).unwrap_or_default();
+        let mut seen = HashSet::with_capacity(header.count as usize);
+        let mut entries: Vec<Entry> = Vec::with_capacity(header.count as usize);
+        entries.extend(records.chunks_exact(RECORD).filter_map(Entry::decode).filter(|e| seen.insert(e.request)));
+        let damaged = entries.len() != header.count as usize;
+        Ok(Self { header, entries, damaged })
+    }
+
+    /// An empty line that outranks every number issued before: those came from the clock too.
+    fn fresh() -> Self {
+        let now = wall_clock_us();
+        Self { header: Header { epoch: now, next_ticket: now, count: 0 }, entries: Vec::new(), damaged: true }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.header.epoch
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(crate) fn find(&self, request: RequestId) -> Option<usize> {
+        self.entries.iter().position(|e| e.request == request)
+    }
+
+    /// The number a request that asks now gets.
+    pub(crate) fn number_now(&self) -> u64 {
+        self.header.next_ticket.max(wall_clock_us())
+    }
+
+    /// Puts a ticket at the end of the file and makes sure that no later one gets its number. Its slot.
+    pub(crate) fn append(&mut self, file: &File, entry: Entry) -> io::Result<usize> {
+        self.entries.push(entry);
+        self.header.next_ticket = self.header.next_ticket.max(entry.ticket + 1);
+        let slot = self.entries.len() - 1;
+        let written = self.write_slots(file, slot, slot).and_then(|()| self.write_header(file));
+        if written.is_err() {
+            self.entries.pop();
+            self.damaged = true;
+        }
+        written.map(|()| slot)
+    }
+
+    /// Takes out one ticket: the last one moves into the hole.
+    pub(crate) fn remove(&mut self, file: &File, index: usize) -> io::Result<Entry> {
+        let removed = self.entries.swap_remove(index);
+        if index < self.entries.len() {
+            self.write_slots(file, index, index)?;
+        }
+        self.write_header(file)?;
+        Ok(removed)
+    }
+
+    /// Takes out all tickets that `gone` names. How many.
+    pub(crate) fn remove_all(&mut self, file: &File, gone: impl Fn(&Entry) -> bool) -> io::Result<usize> {
+        let before = self.entries.len();
+        for index in (0..before).rev() {
+            if gone(&self.entries[index]) {
+                self.remove(file, index)?;
+            }
+        }
+        Ok(before - self.entries.len())
+    }
+
+    /// Changes the tickets that `change` says it changed, with one write over their span.
+    pub(crate) fn update(&mut self, file: &File, mut change: impl FnMut(&mut Entry) -> bool) -> io::Result<()> {
+        let mut span: Option<(usize, usize)> = None;
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if change(entry) {
+                span = Some((span.map_or(index, |(first, _)| first), index));
+            }
+        }
+        span.map_or(Ok(()), |(first, last)| self.write_slots(file, first, last))
+    }
+
+    fn write_slots(&mut self, file: &File, first: usize, last: usize) -> io::Result<()> {
+        if self.damaged {
+            return self.write_whole(file);
+        }
+        let bytes: Vec<u8> = self.entries[first..=last].iter().flat_map(Entry::encode).collect();
+        dir::write_at(file, &bytes, (HEADER + first * RECORD) as u64)
+    }
+
+    fn write_header(&mut self, file: &File) -> io::Result<()> {
+        if self.damaged {
+            return self.write_whole(file);
+        }
+        self.header.count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        dir::write_at(file, &self.header.encode(), 0)
+    }
+
+    fn write_whole(&mut self, file: &File) -> io::Result<()> {
+        self.header.count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let records: Vec<u8> = self.entries.iter().flat_map(Entry::encode).collect();
+        dir::write_at(file, &records, HEADER as u64)?;
+        dir::write_at(file, &self.header.encode(), 0)?;
+        self.damaged = false;
+        Ok(())
+    }
+}
+
+impl Header {
+    /// Reads the header alone; `None` when the line is empty or damaged.
+    pub(crate) fn read(file: &File) -> io::Result<Option<Self>> {
+        let mut bytes = [0; HEADER];
+        let length = dir::read_at(file, &mut bytes, 0)?;
+        Ok(Self::decode(&bytes[..length]))
+    }
+
+    fn encode(self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.next_ticket.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.count.to_le_bytes());
+        seal(&mut bytes);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.first_chunk::<HEADER>()?;
+        if !is_sealed(bytes) || &bytes[..8] != MAGIC {
+            return None;
+        }
+        let header = Self { epoch: u64_at(bytes, 8), next_ticket: u64_at(bytes, 16), count: u32_at(bytes, 24) };
+        (header.count as usize <= COUNT_MAX).then_some(header)
+    }
+}
+
+impl Entry {
+    /// Reads one record; `None` when it is damaged or the file ends before it.
+    pub(crate) fn read(file: &File, slot: usize) -> io::Result<Option<Self>> {
+        let mut bytes = [0; RECORD];
+        let length = dir::read_at(file, &mut bytes, (HEADER + slot * RECORD) as u64)?;
+        Ok(Self::decode(&bytes[..length]))
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        Standing { ticket: self.ticket, priority: self.priority, passed: self.passed }
+    }
+
+    /// Whether it goes before `other` by age alone: its priority would let `other` go first.
+    pub(crate) fn goes_first_by_age(&self, other: &Self) -> bool {
+        self.passed >= queue::PASSED_MAX && self.ticket < other.ticket && self.priority < other.priority
+    }
+
+    fn encode(&self) -> [u8; RECORD] {
+        let mut bytes = [0; RECORD];
+        bytes[..8].copy_from_slice(&self.ticket.to_le_bytes());
+        bytes[8..24].copy_from_slice(&self.request.0.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.process.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.since_us.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.start.to_le_bytes());
+        bytes[48..52].copy_from_slice(&self.pid.to_le_bytes());
+        bytes[52..56].copy_from_slice(&self.passed.to_le_bytes());
+        bytes[56..58].copy_from_slice(&self.label.to_le_bytes());
+        bytes[58] = self.priority as u8;
+        bytes[59] = u8::from(self.asleep);
+        seal(&mut bytes);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.first_chunk::<RECORD>()?;
+        if !is_sealed(bytes) {
+            return None;
+        }
+        Some(Self {
+            ticket: u64_at(bytes, 0),
+            request: RequestId(u128::from_le_bytes(*bytes[8..].first_chunk()?)),
+            process: u64_at(bytes, 24),
+            since_us: u64_at(bytes, 32),
+            start: u64_at(bytes, 40),
+            pid: u32_at(bytes, 48),
+            passed: u32_at(bytes, 52),
+            label: u16::from_le_bytes([bytes[56], bytes[57]]),
+            priority: *Priority::ALL.get(usize::from(bytes[58]))?,
+            asleep: bytes[59] != 0,
+        })
+    }
+}
+
+/// Puts a checksum into the last four bytes of a record.
+fn seal(bytes: &mut [u8; 64]) {
+    let sum = checksum(bytes);
+    bytes[60..].copy_from_slice(&sum.to_le_bytes());
+}
+
+fn is_sealed(bytes: &[u8; 64]) -> bool {
+    u32_at(bytes, 60) == checksum(bytes)
+}
+
+/// Never that of 64 zeros, which is what a hole in a file reads as.
+fn checksum(bytes: &[u8; 64]) -> u32 {
+    !crc32fast::hash(&bytes[..60])
+}
+
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(ticket: u64) -> Entry {
+        Entry {
+            ticket,
+            request: RequestId(u128::from(ticket) << 70 | 5),
+            process: !ticket,
+            since_us: 7,
+            pid: 8,
+            start: 9,
+            passed: 3,
+            label: 2,
+            priority: Priority::Urgent,
+            asleep: ticket.is_multiple_of(2),
+        }
+    }
+
+    fn with(tickets: std::ops::Range<u64>) -> (File, Line) {
+        let file = tempfile::tempfile().unwrap();
+        let mut line = Line::read(&file).unwrap();
+        for ticket in tickets {
+            line.append(&file, entry(ticket)).unwrap();
+        }
+        (file, line)
+    }
+
+    fn tickets(file: &File) -> Vec<u64> {
+        let mut tickets: Vec<u64> = Line::read(file).unwrap().entries().iter().map(|e| e.ticket).collect();
+        tickets.sort_unstable();
+        tickets
+    }
+
+    #[test]
+    fn keeps_what_is_put_in_and_forgets_what_is_taken_out() {
+        let (file, mut line) = with(0..200);
+        assert_eq!(Line::read(&file).unwrap().entries(), (0..200).map(entry).collect::<Vec<_>>());
+        line.remove(&file, 0).unwrap();
+        line.remove_all(&file, |e| (10..190).contains(&e.ticket)).unwrap();
+        assert_eq!(tickets(&file), (1..10).chain(190..200).collect::<Vec<_>>());
+        line.update(&file, |e| std::mem::replace(&mut e.passed, 9) != 9).unwrap();
+        assert!(Line::read(&file).unwrap().entries().iter().all(|e| e.passed == 9));
+    }
+
+    #[test]
+    fn a_crash_between_the_two_writes_of_a_removal_leaves_no_ticket_twice() {
+        let (file, mut line) = with(1..5);
+        line.entries[0] = line.entries[3];
+        line.write_slots(&file, 0, 0).unwrap();
+        assert_eq!(tickets(&file), [2, 3, 4]);
+    }
+
+    #[test]
+    fn a_damaged_record_costs_only_itself_and_a_damaged_header_starts_a_new_epoch() {
+        let (file, line) = with(1..4);
+        dir::write_at(&file, b"garbage", (HEADER + RECORD + 9) as u64).unwrap();
+        assert_eq!(tickets(&file), [1, 3]);
+        for damage in [&b"garbage"[..], &[0; 64]] {
+            dir::write_at(&file, damage, 0).unwrap();
+            let mut rebuilt = Line::read(&file).unwrap();
+            assert!(rebuilt.entries().is_empty() && rebuilt.epoch() != line.epoch());
+            rebuilt.append(&file, entry(7)).unwrap();
+            assert_eq!(tickets(&file), [7]);
+        }
+        file.set_len(100).unwrap();
+        assert_eq!(tickets(&file), Vec::<u64>::new(), "truncated inside the first record");
+    }
+
+    #[test]
+    fn numbers_grow_past_every_ticket_put_back() {
+        let (file, mut line) = with(0..0);
+        let high = line.number_now() + 1_000_000_000;
+        line.append(&file, entry(high)).unwrap();
+        assert!(Line::read(&file).unwrap().number_now() > high);
+    }
+}

@@ -1,0 +1,127 @@
+//! Whose turn it is: where a process must sleep so that it is woken in time, from the line alone.
+
+use std::collections::HashSet;
+
+use lock_core::queue::{self, Standing};
+
+use crate::line::Entry;
+
+/// What a process with tickets in line has to do. Indices are into the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It has no ticket.
+    None,
+    /// Its ticket goes next: sleep on the gate.
+    Head(usize),
+    /// Others go first: sleep on the wake file of this ticket's process.
+    Behind {
+        /// A ticket of the process to sleep on.
+        ahead: usize,
+        /// Our own earliest one.
+        ours: usize,
+    },
+}
+
+/// The turn of `process`. Tickets that are asleep count only for their own process.
+///
+/// A wake file stands for the earliest ticket of its process. So a process sleeps on the one whose earliest ticket is the
+/// last before its own earliest: every wake file has one sleeper, and each grant wakes one process.
+pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
+    if !entries.iter().any(|e| e.process == process) {
+        return Turn::None;
+    }
+    let awake: Vec<usize> =
+        (0..entries.len()).filter(|&i| !entries[i].asleep || entries[i].process == process).collect();
+    let standings: Vec<Standing> = awake.iter().map(|&i| entries[i].standing()).collect();
+    if let Some(next) = queue::next(&standings).map(|at| awake[at])
+        && entries[next].process == process
+    {
+        return Turn::Head(next);
+    }
+    let mut seen = HashSet::new();
+    let mut last_ahead = None;
+    for index in queue::order(&standings).into_iter().map(|at| awake[at]) {
+        if entries[index].process == process {
+            return last_ahead.map_or(Turn::Head(index), |ahead| Turn::Behind { ahead, ours: index });
+        }
+        if seen.insert(entries[index].process) {
+            last_ahead = Some(index);
+        }
+    }
+    Turn::None
+}
+
+/// The ticket to be granted next among those that are awake.
+pub(crate) fn next_awake(entries: &[Entry]) -> Option<usize> {
+    let awake: Vec<usize> = (0..entries.len()).filter(|&i| !entries[i].asleep).collect();
+    let standings: Vec<Standing> = awake.iter().map(|&i| entries[i].standing()).collect();
+    queue::next(&standings).map(|at| awake[at])
+}
+
+/// Whether nobody who sleeps behind the process of the ticket at `index` need wake when that ticket leaves: it is not
+/// the earliest of its process, or another one of the process follows at once.
+pub(crate) fn keeps_place_without(entries: &[Entry], index: usize) -> bool {
+    let process = entries[index].process;
+    let order = order(entries);
+    let position = order.iter().position(|&i| i == index).unwrap_or(0);
+    let ours = |&i: &usize| entries[i].process == process;
+    order[..position].iter().any(ours) || order.get(position + 1).is_some_and(ours)
+}
+
+/// The whole line in the order of its grants.
+pub(crate) fn order(entries: &[Entry]) -> Vec<usize> {
+    queue::order(&entries.iter().map(Entry::standing).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use lock_core::{Priority, RequestId, queue::PASSED_MAX};
+
+    use super::*;
+
+    fn entry(ticket: u64, process: u64, priority: Priority) -> Entry {
+        Entry {
+            ticket,
+            request: RequestId(ticket.into()),
+            process,
+            since_us: 0,
+            pid: 0,
+            start: 0,
+            passed: 0,
+            label: 0,
+            priority,
+            asleep: false,
+        }
+    }
+
+    #[test]
+    fn every_process_sleeps_on_another_one_ahead() {
+        use Priority::Normal;
+        // X's tickets stand between those of A, B and C; a sleeper on X's file would be woken for each of them.
+        let line = [(1, 9), (2, 1), (3, 9), (4, 2), (5, 9), (6, 3)].map(|(t, p)| entry(t, p, Normal));
+        let ahead = |process| match turn(&line, process) {
+            Turn::Behind { ahead, .. } => line[ahead].process,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(turn(&line, 9), Turn::Head(0));
+        assert_eq!([ahead(1), ahead(2), ahead(3)], [9, 1, 2]);
+        assert_eq!(turn(&line, 4), Turn::None);
+    }
+
+    #[test]
+    fn who_sleeps_is_not_waited_for_but_knows_its_own_turn() {
+        let mut line = [entry(1, 1, Priority::Normal), entry(2, 2, Priority::Normal)];
+        line[0].asleep = true;
+        assert_eq!((turn(&line, 1), turn(&line, 2)), (Turn::Head(0), Turn::Head(1)));
+        assert_eq!(next_awake(&line), Some(1));
+    }
+
+    #[test]
+    fn an_aged_ticket_is_seen_to_go_first_by_age_alone() {
+        let (mut old, urgent) = (entry(1, 1, Priority::Low), entry(2, 2, Priority::Urgent));
+        assert!(!old.goes_first_by_age(&urgent));
+        old.passed = PASSED_MAX;
+        assert!(old.goes_first_by_age(&urgent) && !urgent.goes_first_by_age(&old));
+        assert!(!old.goes_first_by_age(&entry(3, 3, Priority::Low)), "it went first anyway");
+    }
+}
