@@ -8,6 +8,7 @@ mod browser_fixtures;
 mod display_fixtures;
 #[cfg(target_os = "linux")]
 mod terminal_fixtures;
+mod tidy;
 
 /// Every file of this folder is a module of this binary: one that is forgotten would look like tests that pass.
 #[test]

@@ -13,7 +13,8 @@ fn root() -> PathBuf {
 
 /// What git tracks, so that build results and editors' files do not count.
 fn tracked() -> Vec<PathBuf> {
-    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git lists the files");
+    let output =
+        Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git lists the files");
     let listing = String::from_utf8(output.stdout).expect("paths are UTF-8");
     listing.split_terminator('\0').map(PathBuf::from).collect()
 }

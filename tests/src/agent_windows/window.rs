@@ -59,7 +59,11 @@ impl TextWindow {
         let title = format!("{}{}", options.title_prefix, index + 1);
         introduce(connection, id, &title, cell)?;
         let pen = connection.generate_id()?;
-        connection.create_gc(pen, id, &CreateGCAux::new().foreground(0xffffff).background(0))?;
+        connection.create_gc(
+            pen,
+            id,
+            &CreateGCAux::new().foreground(0xffffff).background(COLOURS[index % COLOURS.len()]),
+        )?;
         set_font(connection, pen)?;
         connection.map_window(id)?;
         Ok(Self { index, id, title, draft: String::new(), submitted: 0, pastes: Vec::new(), closed: false, pen })
