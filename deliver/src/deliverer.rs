@@ -33,7 +33,7 @@ pub struct Deliverer {
 pub struct SendOptions {
     /// Before whom.
     pub priority: Priority,
-    /// How long until the paste at most, the wait in line included.
+    /// How long until the paste at most, the wait in line included. Zero: do not wait in line.
     pub timeout: Duration,
     /// How users call the setting behind the timeout, for the error that tells them to raise it.
     pub timeout_setting: &'static str,
@@ -65,10 +65,10 @@ impl Default for SendOptions {
 }
 
 impl SendOptions {
-    fn acquire(&self, until: Moment) -> AcquireOptions {
+    fn acquire(&self, asked: Moment) -> AcquireOptions {
         let options = AcquireOptions::default()
             .priority(self.priority)
-            .timeout(until.remaining())
+            .timeout((asked + self.timeout).remaining())
             .timeout_setting(self.timeout_setting)
             .ttl(self.ttl)
             .label(&self.label)
@@ -116,7 +116,7 @@ impl Deliverer {
     /// Dropped in line, it leaves the line and nothing was typed. Dropped later, the delivery goes on to its end in the
     /// background; its receipt is in the journal.
     pub async fn send(&self, message: &Message, agent: &Agent, options: &SendOptions) -> Result<Receipt, SendError> {
-        let until = Moment::now() + options.timeout;
+        let asked = Moment::now();
         agent.surface.check_built()?;
         if !agent.profile.multiline && message.text().contains('\n') {
             return Err(SendError::Newlines { agent: agent.name.clone(), profile: agent.profile.name.clone() });
@@ -124,7 +124,7 @@ impl Deliverer {
         // Before the lock: a slow connection must not hold up the line.
         let session = self.session(message).await?;
         let began = Moment::now();
-        let acquire = options.acquire(until);
+        let acquire = options.acquire(asked);
         let guard = tokio::select! {
             biased;
             by = options.stop.wait() => Err(SendError::Stopped(by)),
@@ -137,7 +137,9 @@ impl Deliverer {
                 return Err(error);
             }
         };
-        let delivery = Delivery { message: message.clone(), agent: agent.clone(), until };
+        // Who does not want to wait in line wants the delivery all the same.
+        let time = if options.timeout.is_zero() { agent.profile.focus_timeout } else { options.timeout };
+        let delivery = Delivery { message: message.clone(), agent: agent.clone(), until: asked + time };
         let task = Task {
             delivery,
             guard,
@@ -226,8 +228,8 @@ impl Task {
         let mut receipt = Receipt::new(message.id().clone(), &agent.name, outcome);
         receipt.token = Some(permit.token());
         receipt.ticket = Some(permit.ticket());
-        receipt.waited = self.waited;
-        receipt.took = began.elapsed();
+        receipt.waited = whole_microseconds(self.waited);
+        receipt.took = whole_microseconds(began.elapsed());
         if let Err(error) = entry.finish(&receipt) {
             // What was done stays true; only a later look at the journal will know less of it.
             tracing::error!(%error, source = ?std::error::Error::source(&error), "the outcome was not recorded");
@@ -250,4 +252,9 @@ impl Task {
         }
         Ok((recorded.state != State::Rejected).then(|| recorded.into_receipt()))
     }
+}
+
+/// As the journal keeps it, so that a receipt reads back as it was given.
+const fn whole_microseconds(span: Duration) -> Duration {
+    Duration::from_micros(span.as_micros() as u64)
 }

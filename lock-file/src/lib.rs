@@ -26,6 +26,7 @@ mod observe;
 mod proc_locks;
 mod renewal;
 mod sleeper;
+mod stopped;
 mod turn;
 mod waiters;
 mod waiting;

@@ -36,8 +36,18 @@ pub(crate) struct Entry {
     /// Which label of its process, as an index into the wake file's list.
     pub(crate) label: u16,
     pub(crate) priority: Priority,
-    /// Its process left a free lock lying: it is not waited for until it runs again.
-    pub(crate) asleep: bool,
+    pub(crate) rest: Rest,
+}
+
+/// Whether a ticket is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It is.
+    Awake = 0,
+    /// Its process left a free lock lying, for whatever reason: not until it says itself that it is awake.
+    Asleep = 1,
+    /// The same, and its process was seen stopped: not until it runs again.
+    Stopped = 2,
 }
 
 /// The first record of the file.
@@ -211,6 +221,10 @@ impl Entry {
         Standing { ticket: self.ticket, priority: self.priority, passed: self.passed }
     }
 
+    pub(crate) fn is_awake(&self) -> bool {
+        self.rest == Rest::Awake
+    }
+
     /// Whether it goes before `other` by age alone: its priority would let `other` go first.
     pub(crate) fn goes_first_by_age(&self, other: &Self) -> bool {
         self.passed >= queue::PASSED_MAX && self.ticket < other.ticket && self.priority < other.priority
@@ -227,7 +241,7 @@ impl Entry {
         bytes[52..56].copy_from_slice(&self.passed.to_le_bytes());
         bytes[56..58].copy_from_slice(&self.label.to_le_bytes());
         bytes[58] = self.priority as u8;
-        bytes[59] = u8::from(self.asleep);
+        bytes[59] = self.rest as u8;
         seal(&mut bytes);
         bytes
     }
@@ -247,7 +261,7 @@ impl Entry {
             passed: u32_at(bytes, 52),
             label: u16::from_le_bytes([bytes[56], bytes[57]]),
             priority: *Priority::ALL.get(usize::from(bytes[58]))?,
-            asleep: bytes[59] != 0,
+            rest: [Rest::Awake, Rest::Asleep, Rest::Stopped].into_iter().find(|r| *r as u8 == bytes[59])?,
         })
     }
 }
@@ -290,7 +304,7 @@ mod tests {
             passed: 3,
             label: 2,
             priority: Priority::Urgent,
-            asleep: ticket.is_multiple_of(2),
+            rest: if ticket.is_multiple_of(2) { Rest::Awake } else { Rest::Stopped },
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
         return Turn::None;
     }
     let awake: Vec<usize> =
-        (0..entries.len()).filter(|&i| !entries[i].asleep || entries[i].process == process).collect();
+        (0..entries.len()).filter(|&i| entries[i].is_awake() || entries[i].process == process).collect();
     let standings: Vec<Standing> = awake.iter().map(|&i| entries[i].standing()).collect();
     if let Some(next) = queue::next(&standings).map(|at| awake[at])
         && entries[next].process == process
@@ -53,7 +53,7 @@ pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
 
 /// The ticket to be granted next among those that are awake.
 pub(crate) fn next_awake(entries: &[Entry]) -> Option<usize> {
-    let awake: Vec<usize> = (0..entries.len()).filter(|&i| !entries[i].asleep).collect();
+    let awake: Vec<usize> = (0..entries.len()).filter(|&i| entries[i].is_awake()).collect();
     let standings: Vec<Standing> = awake.iter().map(|&i| entries[i].standing()).collect();
     queue::next(&standings).map(|at| awake[at])
 }
@@ -78,6 +78,7 @@ mod tests {
     use lock_core::{Priority, RequestId, queue::PASSED_MAX};
 
     use super::*;
+    use crate::line::Rest;
 
     fn entry(ticket: u64, process: u64, priority: Priority) -> Entry {
         Entry {
@@ -90,7 +91,7 @@ mod tests {
             passed: 0,
             label: 0,
             priority,
-            asleep: false,
+            rest: Rest::Awake,
         }
     }
 
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn who_sleeps_is_not_waited_for_but_knows_its_own_turn() {
         let mut line = [entry(1, 1, Priority::Normal), entry(2, 2, Priority::Normal)];
-        line[0].asleep = true;
+        line[0].rest = Rest::Asleep;
         assert_eq!((turn(&line, 1), turn(&line, 2)), (Turn::Head(0), Turn::Head(1)));
         assert_eq!(next_awake(&line), Some(1));
     }

@@ -29,10 +29,17 @@ impl Connection {
 
     /// Asks, and waits for the answer.
     pub(super) fn ask(&mut self, request: &Request, within: Duration) -> io::Result<Reply> {
-        self.lines.answer_within(within.saturating_add(ANSWER_GRACE))?;
+        let within = within.saturating_add(ANSWER_GRACE);
+        self.lines.answer_within(within)?;
         self.lines.send(request)?;
-        let closed = || io::Error::new(io::ErrorKind::UnexpectedEof, "the simulated desktop has gone");
-        self.lines.receive()?.ok_or_else(closed)
+        let reply = self.lines.receive().map_err(|e| match e.kind() {
+            // What the system says of a read that timed out.
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {within:?}"))
+            }
+            _ => e,
+        });
+        reply?.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the simulated desktop has gone"))
     }
 
     /// Asks for something that is done or fails.

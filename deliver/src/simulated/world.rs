@@ -12,7 +12,7 @@ use super::{
     DesktopConfig, Fault, Log, Submitted, WindowLog,
     clipboard::{Actor, Clipboard},
     delays::Delays,
-    window::Window,
+    window::{Fetching, Window},
 };
 use crate::desktop::{Chord, Selection};
 
@@ -49,7 +49,7 @@ pub(super) struct World {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Focus { window: usize },
-    Fetch { window: usize, primary: bool, left: u32 },
+    Fetch { window: usize, primary: bool, left: u32, between: Duration },
 }
 
 impl World {
@@ -105,12 +105,11 @@ impl World {
                 }
             }
             Event::Fetch { window, .. } if self.windows[window].closed => {}
-            Event::Fetch { window, primary, left } => {
+            Event::Fetch { window, primary, left, between } => {
                 let selection = if primary { Selection::Primary } else { Selection::Clipboard };
                 let text = self.clipboard(selection).fetch(Some(window), due.max(Instant::now()));
                 if left > 1 {
-                    let delay = self.delays.next(NEXT_FETCH_US.0, NEXT_FETCH_US.1);
-                    self.later(delay, Event::Fetch { window, primary, left: left - 1 });
+                    self.later(between, Event::Fetch { window, primary, left: left - 1, between });
                 } else {
                     self.write(window, &text);
                 }
@@ -152,10 +151,12 @@ impl World {
             Stroke::Type(c) => self.write(focus, c.encode_utf8(&mut [0; 4])),
             Stroke::Submit => self.submit(focus),
             Stroke::Paste(selection) => {
-                let delay = self.delays.next(FETCH_US.0, FETCH_US.1);
-                if let Some(fetch) = self.windows[focus].fetch {
+                // Both are drawn here, at the request: what is drawn when must not depend on how fast the machine is.
+                let first = self.delays.next(FETCH_US.0, FETCH_US.1);
+                let between = self.delays.next(NEXT_FETCH_US.0, NEXT_FETCH_US.1);
+                if let Some(Fetching { count, extra }) = self.windows[focus].fetch {
                     let primary = selection == Selection::Primary;
-                    self.later(delay + fetch.extra, Event::Fetch { window: focus, primary, left: fetch.count });
+                    self.later(first + extra, Event::Fetch { window: focus, primary, left: count, between });
                 }
             }
         }

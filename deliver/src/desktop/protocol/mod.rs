@@ -97,7 +97,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Does one step, if the lease still holds and, up to the paste, nobody wants to stop.
+    /// Does one step, if the lease still holds and, up to the paste, there is time and nobody wants to stop.
     fn step<T>(&mut self, step: Step, act: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, (Step, Failure)> {
         let began = Moment::now();
         let done = self.may_go_on().and_then(|()| act(self));
@@ -106,10 +106,13 @@ impl Run<'_> {
     }
 
     fn may_go_on(&self) -> Result<(), Failure> {
-        if self.reached < Reached::Pasted
-            && let Some(by) = self.stop.requested()
-        {
-            return Err(Refusal::Stopped(by).into());
+        if self.reached < Reached::Pasted {
+            if let Some(by) = self.stop.requested() {
+                return Err(Refusal::Stopped(by).into());
+            }
+            if self.delivery.until.is_past() {
+                return Err(Refusal::OutOfTime.into());
+            }
         }
         self.permit.check().map_err(|lost| Refusal::LeaseLost(lost.to_string()).into())
     }

@@ -10,7 +10,7 @@ use crate::{
     desktop::{Chord, Place, Selection},
 };
 
-/// Does everything, except that it refuses one call by its number.
+/// Does everything, except that it refuses the call of one name.
 struct Script {
     refuse: Option<(&'static str, Refusal)>,
     fetches: u32,
@@ -71,8 +71,12 @@ impl Desktop for Script {
 
 const ALL: [&str; 10] = ["bind", "sweep", "click", "focus", "offer", "paste", "fetch", "enter", "quiet", "restore"];
 
-/// One delivery by the script; the name of the call before which the lease is to be broken, if any.
+/// One delivery by the script, and what a crash right before its end would have left in the journal.
 async fn run(script: &mut Script, stop: &Stop) -> (Outcome, State) {
+    run_within(script, stop, Duration::from_secs(10)).await
+}
+
+async fn run_within(script: &mut Script, stop: &Stop, time: Duration) -> (Outcome, State) {
     let root = tempfile::tempdir().unwrap();
     let key = LockKey::new("desktop").unwrap();
     let lock: Arc<dyn DistributedLock> = Arc::new(ThreadLock::new());
@@ -81,7 +85,7 @@ async fn run(script: &mut Script, stop: &Stop) -> (Outcome, State) {
     let place = Place { point: Some((-5, 5)), window: None };
     let agent = Agent { name: "A".into(), surface: SurfaceKind::Desktop, place, profile: Profile::default() };
     let (message, _) = Message::new("text").unwrap();
-    let until = Moment::now() + Duration::from_secs(10);
+    let until = Moment::now() + time;
     let delivery = Delivery { message, agent, until };
     let mut entry = journal.begin(&delivery.message, "A", &guard.permit()).unwrap();
     let outcome = deliver(script, &delivery, &guard.permit(), &mut entry, stop);
@@ -173,4 +177,12 @@ async fn a_stop_before_the_paste_ends_it_and_after_the_paste_does_not() {
         assert_eq!(script.calls.contains(&"paste"), state == State::Submitted, "{at}");
         assert_eq!(outcome.reason.is_some_and(|reason| reason.code == "stopped"), state == State::Rejected, "{at}");
     }
+}
+
+#[tokio::test]
+async fn without_time_nothing_is_touched() {
+    let mut script = script(None);
+    let (outcome, _) = run_within(&mut script, &Stop::new(), Duration::ZERO).await;
+    assert_eq!(script.calls, [""; 0]);
+    assert_eq!((outcome.state, outcome.reason.unwrap().code.as_ref()), (State::Rejected, "out_of_time"));
 }

@@ -1,0 +1,165 @@
+//! Processes that take turns: ours, and blocking flock(2).
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use lock_core::{AcquireOptions, BlockingLock, LockKey, Moment, flock};
+use lock_file::{FileConfig, FileLock};
+
+use crate::measure::{compare, figure, median};
+
+const HOLD: Duration = Duration::from_millis(2);
+
+/// One turn, nanoseconds on the host's clock. `ticket` is zero where there are none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Turn {
+    pub(crate) since_ns: u64,
+    pub(crate) until_ns: u64,
+    pub(crate) ticket: u64,
+    pub(crate) process: usize,
+}
+
+/// The body of a process that locks: `WHOSE FOLDER TURNS HOLD_US`. Starts at a line on standard input, reports at the end.
+pub(crate) fn take_turns(mut arguments: impl Iterator<Item = String>) {
+    let mut next = || arguments.next().expect("an argument");
+    let (whose, folder) = (next(), next());
+    let (turns, hold_us): (usize, u64) = (next().parse().expect("turns"), next().parse().expect("microseconds"));
+    let hold = || std::thread::sleep(Duration::from_micros(hold_us));
+    let taken: Vec<(u64, u64, u64)> = if whose == "flock" {
+        let file = File::create(Path::new(&folder).join("baseline")).expect("a file");
+        let turn = |_| {
+            flock::exclusive(&file).expect("locked");
+            let since = Moment::now().since_boot_ns();
+            hold();
+            let until = Moment::now().since_boot_ns();
+            flock::unlock(&file).expect("unlocked");
+            (since, until, 0)
+        };
+        started();
+        (0..turns).map(turn).collect()
+    } else {
+        let store = FileLock::open(FileConfig::new(Path::new(&folder).join("locks"))).expect("opened");
+        let (lock, key) = (BlockingLock::new(Arc::new(store)), LockKey::new("bench").expect("a key"));
+        let options = AcquireOptions::default().without_timeout();
+        let turn = |_| {
+            let guard = lock.acquire(&key, &options).expect("acquired");
+            let since = Moment::now().since_boot_ns();
+            hold();
+            let (until, ticket) = (Moment::now().since_boot_ns(), guard.lease().ticket);
+            guard.release().expect("released");
+            (since, until, ticket)
+        };
+        started();
+        (0..turns).map(turn).collect()
+    };
+    for (since, until, ticket) in taken {
+        crate::measure::say(&format!("{since} {until} {ticket}"));
+    }
+}
+
+fn started() {
+    crate::measure::say("ready");
+    let _told = std::io::stdin().read(&mut [0]).expect("standard input");
+}
+
+/// Processes that lock, killed and reaped when dropped.
+pub(crate) struct Turns {
+    pub(crate) children: Vec<Child>,
+    lines: Vec<BufReader<std::process::ChildStdout>>,
+}
+
+impl Turns {
+    /// Starts `count` processes and waits until all are ready.
+    pub(crate) fn ready(whose: &str, folder: &Path, count: usize, turns: usize, hold: Duration) -> Self {
+        let (mut children, mut lines) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let mut child = Command::new(std::env::current_exe().expect("own path"))
+                .args(["--turns", whose, &folder.to_string_lossy(), &turns.to_string(), &hold.as_micros().to_string()])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("started");
+            lines.push(BufReader::new(child.stdout.take().expect("piped")));
+            children.push(child);
+        }
+        let mut turns = Self { children, lines };
+        turns.lines.iter_mut().for_each(|lines| assert_eq!(next_line(lines).as_deref(), Some("ready")));
+        turns
+    }
+
+    /// Lets one process start.
+    pub(crate) fn start(&mut self, process: usize) {
+        self.children[process].stdin.as_mut().expect("piped").write_all(b"\n").expect("it listens");
+    }
+
+    /// All turns, in the order in which they were held.
+    pub(crate) fn finish(&mut self) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        for (process, lines) in self.lines.iter_mut().enumerate() {
+            while let Some(line) = next_line(lines) {
+                let numbers: Vec<u64> = line.split(' ').map(|n| n.parse().expect("a number")).collect();
+                let [since_ns, until_ns, ticket] = numbers[..] else { panic!("malformed line `{line}`") };
+                turns.push(Turn { since_ns, until_ns, ticket, process });
+            }
+        }
+        turns.sort_unstable_by_key(|turn| turn.since_ns);
+        turns
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _already_ended = child.kill();
+            let _reaped = child.wait();
+        }
+    }
+}
+
+fn next_line(lines: &mut BufReader<std::process::ChildStdout>) -> Option<String> {
+    let mut line = String::new();
+    let read = lines.read_line(&mut line).expect("readable");
+    (read > 0).then(|| line.trim_end().to_owned())
+}
+
+/// From the end of each hold to the start of the next one in another process.
+pub(crate) fn handovers(turns: &[Turn]) -> Vec<Duration> {
+    let pairs = turns.windows(2).filter(|pair| pair[0].process != pair[1].process);
+    pairs
+        .map(|pair| {
+            assert!(pair[0].until_ns <= pair[1].since_ns, "two holders at once: {pair:?}");
+            Duration::from_nanos(pair[1].since_ns - pair[0].until_ns)
+        })
+        .collect()
+}
+
+fn run(whose: &str, hold: Duration) -> Vec<Turn> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut processes = Turns::ready(whose, folder.path(), 8, 40, hold);
+    (0..8).for_each(|process| processes.start(process));
+    processes.finish()
+}
+
+/// Three runs of each, in turn.
+pub(crate) fn measure() {
+    let (mut ours, mut theirs, mut inversions, mut totals) = (Vec::new(), Vec::new(), 0, Vec::new());
+    for _ in 0..3 {
+        let turns = run("ours", HOLD);
+        inversions += turns.windows(2).filter(|pair| pair[0].ticket > pair[1].ticket).count();
+        let whole_ns = turns[turns.len() - 1].until_ns - turns[0].since_ns;
+        let held_ns: u64 = turns.iter().map(|turn| turn.until_ns - turn.since_ns).sum();
+        totals.push(whole_ns as f64 / held_ns as f64);
+        ours.extend(handovers(&turns));
+        theirs.extend(handovers(&run("flock", HOLD)));
+    }
+    compare("handover, 2 ms holds", median(ours), "flock(2)", median(theirs));
+    figure("grants out of ticket order", &inversions.to_string());
+    totals.sort_unstable_by(f64::total_cmp);
+    figure("whole run against its holds added up", &format!("{:.3}", totals[totals.len() / 2]));
+}

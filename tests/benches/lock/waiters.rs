@@ -1,0 +1,78 @@
+//! What waiting costs: a long line must not slow the handover, and waiting must not burn the processor.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use lock_core::{AcquireOptions, BlockingLock, LockKey};
+use lock_file::{FileConfig, FileLock};
+
+use crate::{
+    measure::{compare, figure, median},
+    turns::{Turns, handovers},
+};
+
+const HOLD: Duration = Duration::from_millis(1);
+
+/// Measures the first handovers of a line of 1000 against those of a line of 8, then the processor time of 100 waiters.
+pub(crate) fn measure() {
+    let short: Vec<Duration> = (0..25).flat_map(|_| first_handovers(8)).collect();
+    let long = first_handovers(1000);
+    compare("handover in a line of 1000 processes", median(long), "in a line of 8", median(short));
+    let spent = processor_time_of_waiting(100, Duration::from_secs(10));
+    figure("processor time of 100 waiters over 10 s", &format!("{:.3} s", spent.as_secs_f64()));
+}
+
+struct Line {
+    lock: BlockingLock,
+    key: LockKey,
+}
+
+impl Line {
+    fn open(folder: &Path) -> Self {
+        let store = FileLock::open(FileConfig::new(folder.join("locks"))).expect("opened");
+        Self { lock: BlockingLock::new(Arc::new(store)), key: LockKey::new("bench").expect("a key") }
+    }
+
+    fn until_waiting(&self, count: usize) {
+        while self.lock.inspect(&self.key).expect("inspected").queue.len() < count {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// At most 200 handovers, so that the line stays long.
+fn first_handovers(waiting: usize) -> Vec<Duration> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let line = Line::open(folder.path());
+    let guard = line.lock.acquire(&line.key, &AcquireOptions::default()).expect("acquired");
+    let mut processes = Turns::ready("ours", folder.path(), waiting, 1, HOLD);
+    (0..waiting).for_each(|process| processes.start(process));
+    line.until_waiting(waiting);
+    guard.release().expect("released");
+    let mut first = handovers(&processes.finish());
+    first.truncate(200);
+    first
+}
+
+fn processor_time_of_waiting(waiting: usize, span: Duration) -> Duration {
+    let folder = tempfile::tempdir().expect("a folder");
+    let line = Line::open(folder.path());
+    let _guard = line.lock.acquire(&line.key, &AcquireOptions::default()).expect("acquired");
+    let mut processes = Turns::ready("ours", folder.path(), waiting, 1, HOLD);
+    (0..waiting).for_each(|process| processes.start(process));
+    line.until_waiting(waiting);
+    let spent = || processes.children.iter().map(|child| processor_time(child.id())).sum::<Duration>();
+    let before = spent();
+    std::thread::sleep(span);
+    spent() - before
+}
+
+/// Nanoseconds on a processor, of all threads, as the scheduler counted them.
+fn processor_time(pid: u32) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a live process");
+    let nanoseconds = threads.map(|thread| {
+        let path = thread.expect("a thread").path().join("schedstat");
+        let text = std::fs::read_to_string(path).expect("the kernel counts");
+        text.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0)
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
