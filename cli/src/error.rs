@@ -85,7 +85,12 @@ impl CommandError {
 
     /// A part of the contract that is left for a later version.
     pub(crate) fn not_built(what: &str) -> Self {
-        Self::new(ErrorKind::NotBuilt, format!("{what} is not built yet"))
+        Self::not_built_as(format!("{what} is not built yet"))
+    }
+
+    /// The same in other words.
+    pub(crate) fn not_built_as(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotBuilt, message)
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -136,7 +141,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    line.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    on_one_line(&line)
+}
+
+/// A text of several lines as one.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -9,8 +9,11 @@ mod error;
 mod exit;
 mod legacy;
 mod log;
+mod message_source;
 mod runtime;
 mod settings;
+mod signals;
+mod surfaces;
 mod ui;
 mod waiting;
 
@@ -33,7 +36,7 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitStatus {
     log::start(&global, &ui);
     let command = match request {
         Request::Command(command) => command,
-        Request::Seed(seed) => match legacy::translate(&seed, &mut ui) {
+        Request::Seed(seed) => match legacy::translate(*seed, &mut ui) {
             Ok(command) => command,
             Err(error) => return ui.fail(&error),
         },
@@ -41,7 +44,7 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitStatus {
     if let Some(helper) = commands::helper(&command) {
         return helper;
     }
-    match Settings::resolve(&global, &command) {
+    match Settings::resolve(&global) {
         Ok(settings) => commands::dispatch(command, settings, &mut ui),
         // A wrong configuration is what these three are there to look at, or do not need.
         Err(error) => commands::without_settings(command, error, &global, &mut ui),

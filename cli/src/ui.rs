@@ -82,6 +82,11 @@ impl Ui {
 }
 
 impl Talk {
+    /// Without colours: for helper processes.
+    pub(crate) const fn plain() -> Self {
+        Self { quiet: false, color: false }
+    }
+
     pub(crate) fn say(self, text: &str) {
         if !self.quiet {
             print(&mut io::stderr().lock(), text);
@@ -93,8 +98,13 @@ impl Talk {
     }
 
     pub(crate) fn error(self, error: &CommandError) {
-        let mut text = format!("{} {}", self.paint("31", "error:"), printable(&error.message));
-        for hint in &error.hints {
+        self.failure(&error.message, error.hints.iter().map(String::as_str));
+    }
+
+    /// An error line with its hints below it.
+    pub(crate) fn failure<'h>(self, message: &str, hints: impl IntoIterator<Item = &'h str>) {
+        let mut text = format!("{} {}", self.paint("31", "error:"), printable(message));
+        for hint in hints {
             text.push_str(&format!("\n{} {}", self.paint("36", "hint:"), printable(hint)));
         }
         write_line(&mut io::stderr().lock(), &text);
@@ -120,6 +130,14 @@ pub(crate) fn print_usage(usage: &clap::Error) -> ExitStatus {
         true => ExitStatus::USAGE,
         false => ExitStatus::SUCCESS,
     }
+}
+
+/// A table for people: plain columns, no lines, no wrapping.
+pub(crate) fn table(header: &[&'static str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(header.to_vec());
+    table
 }
 
 /// Control characters, line ends and tabs aside, made visible.

@@ -22,6 +22,9 @@ pub(crate) enum AgentsCommand {
     Import {
         /// The file
         file: PathBuf,
+        /// Which of the file's modes, where it has several, such as 8-agent
+        #[arg(long, value_name = "MODE")]
+        mode: Option<String>,
     },
     /// Point at the agents' input boxes (not built yet)
     #[command(hide = true)]

@@ -9,7 +9,7 @@ mod span;
 
 use std::path::PathBuf;
 
-pub(crate) use agents::{AddArgs, AgentsCommand};
+pub(crate) use agents::{AddArgs, AgentsCommand, parse_point};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use demo::DemoArgs;
 pub(crate) use helpers::HelperArgs;

@@ -39,11 +39,12 @@ impl FromStr for Timeout {
 }
 
 /// What must be known before `send` is content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum WaitLevel {
     /// The message is kept on disk (not built yet).
     Queued,
     /// Enter was pressed in the verified target.
+    #[default]
     Submitted,
     /// The target has shown that it took the message (not built yet).
     Confirmed,

@@ -10,6 +10,7 @@ mod doctor;
 mod helper;
 mod run;
 mod send;
+mod sending;
 mod status;
 
 use crate::{
