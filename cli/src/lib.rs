@@ -4,6 +4,7 @@
 mod args;
 mod backends;
 mod commands;
+mod demo;
 mod env_vars;
 mod error;
 mod exit;
