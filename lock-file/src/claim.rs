@@ -10,8 +10,8 @@ use crate::{
     holder::Record,
     key::{HeldLease, Key, REPLACED_MAX, Section, Waiting},
     key_files::Gate,
-    line::{Entry, Line},
-    turn,
+    line::{Entry, Line, Rest},
+    stopped, turn,
     waiters::{self, Life, WakeFile},
 };
 
@@ -26,25 +26,32 @@ impl Section<'_> {
             return Err(Trouble::Withdrawn);
         }
         let mut line = self.line()?;
-        if let Some(answer) = self.answer_again(request.id, &line) {
+        let entered = self.enter_line(&mut line, request);
+        self.keep(line);
+        entered
+    }
+
+    fn enter_line(&mut self, line: &mut Line, request: &Request) -> Result<Entered, Trouble> {
+        if let Some(answer) = self.answer_again(request.id, line) {
             return Ok(answer);
         }
-        if self.is_clear(&mut line)?
+        if self.is_clear(line)?
             && let Some(gate) = self.try_gate_patiently()?
         {
             return self.grant(gate, request, line.number_now()).map(Entered::Granted);
         }
-        self.queue(&mut line, request)
+        self.queue(line, request)
     }
 
-    /// The line, with this process's tickets in it exactly as its table has them.
+    /// The line, with this process's tickets in it exactly as its table has them. [`Section::keep`] keeps its memory.
     pub(crate) fn line(&mut self) -> Result<Line, Trouble> {
-        let mut line = Line::read(&self.files.line).map_err(self.files.line_trouble("read"))?;
+        let mut line = std::mem::take(&mut *self.turn);
+        line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
         let process = self.key.process;
-        let (mut ours, mut asleep) = (0, false);
-        for entry in line.entries().iter().filter(|e| e.process == process) {
-            ours += 1;
-            asleep |= entry.asleep;
+        let (mut ours, mut resting) = (0, false);
+        for entry in line.entries() {
+            ours += usize::from(entry.process == process);
+            resting |= !entry.is_awake();
         }
         let (waiting, changed) = {
             let mut table = self.key.table();
@@ -52,15 +59,26 @@ impl Section<'_> {
             let rebuilt = std::mem::replace(&mut table.epoch, line.epoch()) != line.epoch();
             (waiting, rebuilt || (waiting > 0 && table.wake.is_none()))
         };
-        if asleep {
-            // Whoever runs is awake.
-            let woken = |e: &mut Entry| e.process == process && std::mem::take(&mut e.asleep);
+        if resting {
+            // Whoever runs is awake, we are, and who was stopped is when it runs again: its place is its own from then on.
+            let runs = |e: &Entry| e.process == process || (e.rest == Rest::Stopped && stopped::runs_again(e));
+            let woken = |e: &mut Entry| {
+                !e.is_awake() && runs(e) && {
+                    e.rest = Rest::Awake;
+                    true
+                }
+            };
             line.update(&self.files.line, woken).map_err(self.files.line_trouble("write"))?;
         }
         if ours != waiting || (changed && waiting > 0) {
             self.put_back(&mut line)?;
         }
         Ok(line)
+    }
+
+    /// Keeps the memory of a line for the next section.
+    pub(crate) fn keep(&mut self, line: Line) {
+        *self.turn = line;
     }
 
     /// Makes the line agree with the table: takes out what a failed write left, puts back what damage took.
@@ -177,7 +195,11 @@ impl Section<'_> {
                     gate: gate.id,
                     files: Arc::clone(&self.files),
                 };
-                self.key.table().leases.insert(request.id, held);
+                let mut table = self.key.table();
+                table.leases.insert(request.id, held);
+                // Under the table's lock, as its release is: an earlier lease of ours cannot let go of this one's. Should
+                // a waiter that has just woken still share it, the next head sleeps on the gate instead.
+                flock::try_exclusive(&self.files.baton).map_err(self.files.holder_trouble("lock the baton beside"))?;
                 Ok(lease)
             }
             Err(trouble) => {
@@ -212,7 +234,7 @@ impl Section<'_> {
         let trouble = self.files.line_trouble("write");
         line.remove(&self.files.line, index).map_err(trouble)?;
         let passed = |e: &mut Entry| {
-            let passed = e.ticket < entry.ticket && !e.asleep;
+            let passed = e.ticket < entry.ticket && e.is_awake();
             e.passed += u32::from(passed);
             passed
         };
@@ -326,23 +348,21 @@ impl Section<'_> {
 impl Key {
     /// Lets go of a lease of this process; `false` when there is none such. No section: the gate is ours until here.
     pub(crate) fn let_go(&self, request: RequestId, token: Option<FencingToken>) -> bool {
-        let held = {
-            let mut table = self.table();
-            if table.leases.get(&request).is_none_or(|held| token.is_some_and(|t| t != held.lease.token)) {
-                return false;
-            }
-            table.tickets.remove(&request);
-            table.leases.remove(&request)
-        };
-        let Some(held) = held else { return false };
+        let mut table = self.table();
+        if table.leases.get(&request).is_none_or(|held| token.is_some_and(|t| t != held.lease.token)) {
+            return false;
+        }
+        table.tickets.remove(&request);
+        let Some(held) = table.leases.remove(&request) else { return false };
         // A record that stays is a dead holder's: it is not shown once the gate is free.
         if let Err(error) = Record::released(held.lease.token).write(&held.files.holder) {
             tracing::warn!(%error, key = %self.name, "the holder's record could not be cleared");
         }
-        if let Some(gate) = &held.lease.liveness
-            && let Err(error) = flock::unlock(gate)
-        {
-            tracing::error!(%error, key = %self.name, "the gate could not be unlocked; closing it must do");
+        // The baton last: who wakes for it finds the gate free.
+        for file in held.lease.liveness.as_deref().into_iter().chain([&held.files.baton]) {
+            if let Err(error) = flock::unlock(file) {
+                tracing::error!(%error, key = %self.name, "the gate could not be unlocked; closing it must do");
+            }
         }
         true
     }
@@ -375,7 +395,7 @@ impl crate::key::Table {
             passed: 0,
             label,
             priority: request.priority,
-            asleep: false,
+            rest: Rest::Awake,
         })
     }
 }

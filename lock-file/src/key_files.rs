@@ -28,6 +28,8 @@ pub(crate) struct KeyFiles {
     pub(crate) mutex: File,
     pub(crate) line: File,
     pub(crate) holder: File,
+    /// Locked while this process holds the gate; see [`KeyFiles::open_baton`].
+    pub(crate) baton: File,
     waiters: OnceLock<Dir>,
 }
 
@@ -55,7 +57,8 @@ impl KeyFiles {
         let mutex = side.file(layout::MUTEX)?;
         let line = side.file(layout::LINE)?;
         let holder = side.file(layout::HOLDER)?;
-        Self::assemble(folder, stem, gates, side, [mutex, line, holder])
+        let baton = side.file(layout::BATON)?;
+        Self::assemble(folder, stem, gates, side, [mutex, line, holder, baton])
     }
 
     /// Opens the files of a key if it was ever locked through us.
@@ -63,15 +66,17 @@ impl KeyFiles {
         let Some(gates) = Dir::open(folder)? else { return Ok(None) };
         let Some(sides) = gates.existing_folder(layout::SIDE)? else { return Ok(None) };
         let Some(side) = sides.existing_folder(stem)? else { return Ok(None) };
-        let names = [layout::MUTEX, layout::LINE, layout::HOLDER];
-        let [Some(mutex), Some(line), Some(holder)] = names.map(|name| side.existing_file(name).transpose()) else {
+        let names = [layout::MUTEX, layout::LINE, layout::HOLDER, layout::BATON];
+        let [Some(mutex), Some(line), Some(holder), Some(baton)] =
+            names.map(|name| side.existing_file(name).transpose())
+        else {
             return Ok(None);
         };
-        Self::assemble(folder, stem, gates, side, [mutex?, line?, holder?]).map(Some)
+        Self::assemble(folder, stem, gates, side, [mutex?, line?, holder?, baton?]).map(Some)
     }
 
-    fn assemble(folder: &Path, stem: &str, gates: Dir, side: Dir, files: [File; 3]) -> Result<Self, Trouble> {
-        let [mutex, line, holder] = files;
+    fn assemble(folder: &Path, stem: &str, gates: Dir, side: Dir, files: [File; 4]) -> Result<Self, Trouble> {
+        let [mutex, line, holder, baton] = files;
         let look = |file: &File, name| dir::id_of(file).map_err(Trouble::io("look at", side.path_of(name)));
         let gate_name = layout::gate(stem);
         Ok(Self {
@@ -86,6 +91,7 @@ impl KeyFiles {
             mutex,
             line,
             holder,
+            baton,
             waiters: OnceLock::new(),
         })
     }
@@ -95,6 +101,15 @@ impl KeyFiles {
         let file = self.gates.file(&self.gate_name)?;
         let id = dir::id_of(&file).map_err(Trouble::io("look at", &self.gate_path))?;
         Ok(Gate { file, id })
+    }
+
+    /// Opens the baton, to sleep on it.
+    ///
+    /// The head of the line could sleep on the gate itself, and does so behind other programs. But the kernel gives the
+    /// gate to who sleeps there even if its process is stopped just then, and nobody could pass it over. With a shared
+    /// lock on the baton a stopped process keeps nothing from anybody.
+    pub(crate) fn open_baton(&self) -> Result<File, Trouble> {
+        self.side.file(layout::BATON)
     }
 
     /// Opens the gate if it is there.

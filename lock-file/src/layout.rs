@@ -5,6 +5,7 @@
 //! <dir>/.talkstick/<stem>/mutex           flock'd for microseconds around each change of the line
 //! <dir>/.talkstick/<stem>/line            the tickets
 //! <dir>/.talkstick/<stem>/holder          the last token, and who holds the gate; written only under the gate
+//! <dir>/.talkstick/<stem>/baton           flock'd by the holder: the head of the line sleeps on it
 //! <dir>/.talkstick/<stem>/broken          the token that somebody asked to be let go
 //! <dir>/.talkstick/<stem>/waiters/<id>    one per waiting process, flock'd by it: proof of its life
 //! ```
@@ -18,6 +19,7 @@ pub(crate) const SIDE: &str = ".talkstick";
 pub(crate) const MUTEX: &str = "mutex";
 pub(crate) const LINE: &str = "line";
 pub(crate) const HOLDER: &str = "holder";
+pub(crate) const BATON: &str = "baton";
 pub(crate) const BROKEN: &str = "broken";
 pub(crate) const BROKEN_NEW: &str = "broken.new";
 pub(crate) const WAITERS: &str = "waiters";

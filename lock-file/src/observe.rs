@@ -150,13 +150,15 @@ impl Section<'_> {
         Ok(queue)
     }
 
-    /// The token of the lease whose secret has this hash, if it holds the key now.
+    /// The token of the lease whose secret has this hash, if it holds the key now and nobody broke it.
     pub(crate) fn held_under(&self, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
         let (record, seen) = self.seen()?;
+        let broken = mark::read(self.files.side())? == Some(record.last_token);
         Ok(match seen {
             Seen::Lease(held) if held.secret == secret => Some(record.last_token),
             _ => None,
-        })
+        }
+        .filter(|_| !broken))
     }
 }
 

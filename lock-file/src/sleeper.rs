@@ -1,10 +1,10 @@
 //! The threads that sleep in the kernel for the tasks of this process.
 //!
-//! For each key at most one sleeps on the gate, and one on the wake file ahead. Where a new ticket of ours jumps ahead,
+//! For each key at most one sleeps as the head, on the holder's baton or behind another program on the gate, and one on the wake file ahead. Where a new ticket of ours jumps ahead,
 //! the one that sleeps further back is left there and another one is started; it finds nothing to do when it wakes.
 //! What they wake with decides nothing: the line does.
 
-use std::sync::Arc;
+use std::{fs::File, sync::Arc};
 
 use lock_core::flock;
 
@@ -29,7 +29,8 @@ enum Sleep {
     Done,
     /// A ticket was granted at once; look again.
     Again,
-    OnGate(Gate),
+    /// On the baton, then as the head with the gate.
+    AsHead(File, Gate),
     /// On a wake file, which is no gate, but as much a file and its identity.
     OnWakeFile(Gate),
 }
@@ -37,7 +38,7 @@ enum Sleep {
 impl Section<'_> {
     /// Makes sure that a thread of this process sleeps where it is woken in time.
     pub(crate) fn ensure_sleeper(&mut self, line: &mut Line) -> Result<(), Trouble> {
-        if self.key.table().starting || self.sleeps_on_gate()? {
+        if self.key.table().starting || self.sleeps_as_head()? {
             return Ok(());
         }
         match turn(line.entries(), self.key.process) {
@@ -57,8 +58,8 @@ impl Section<'_> {
         }
     }
 
-    /// Whether one of our threads sleeps on the gate: it wakes at the next release, whoever goes first.
-    fn sleeps_on_gate(&self) -> Result<bool, Trouble> {
+    /// Whether one of our threads sleeps as the head: it wakes at the next release, whoever goes first.
+    fn sleeps_as_head(&self) -> Result<bool, Trouble> {
         let gate = self.key.table().gate_sleeper;
         gate.map_or(Ok(false), |id| self.files.names_gate(id))
     }
@@ -78,26 +79,33 @@ impl Section<'_> {
     fn next_sleep(&mut self) -> Result<Sleep, Trouble> {
         self.key.table().starting = false;
         let mut line = self.line()?;
+        let sleep = self.next_sleep_in(&mut line);
+        self.keep(line);
+        sleep
+    }
+
+    fn next_sleep_in(&mut self, line: &mut Line) -> Result<Sleep, Trouble> {
         loop {
             match turn(line.entries(), self.key.process) {
                 Turn::None => return Ok(Sleep::Done),
-                Turn::Head(_) if self.sleeps_on_gate()? => return Ok(Sleep::Done),
+                Turn::Head(_) if self.sleeps_as_head()? => return Ok(Sleep::Done),
                 Turn::Head(index) => {
                     if let Some(gate) = self.try_gate()? {
-                        self.grant_ticket(gate, &mut line, index)?;
+                        self.grant_ticket(gate, line, index)?;
                         return Ok(Sleep::Again);
                     }
                     let gate = self.files.open_gate()?;
+                    let baton = self.files.open_baton()?;
                     self.key.table().gate_sleeper = Some(gate.id);
-                    return Ok(Sleep::OnGate(gate));
+                    return Ok(Sleep::AsHead(baton, gate));
                 }
                 Turn::Behind { ahead, ours } => {
-                    self.step_back_for_aged(&line, ours)?;
+                    self.step_back_for_aged(line, ours)?;
                     let process = line.entries()[ahead].process;
-                    let Some(file) = self.sweep_if_dead(&mut line, process)? else { continue };
-                    let sleeps_on_gate = self.sleeps_on_gate()?;
+                    let Some(file) = self.sweep_if_dead(line, process)? else { continue };
+                    let sleeps_as_head = self.sleeps_as_head()?;
                     let mut table = self.key.table();
-                    if sleeps_on_gate || table.sleepers.contains(&file.id) {
+                    if sleeps_as_head || table.sleepers.contains(&file.id) {
                         return Ok(Sleep::Done);
                     }
                     table.sleepers.push(file.id);
@@ -107,27 +115,42 @@ impl Section<'_> {
         }
     }
 
-    /// The gate is ours: for our ticket if that is the head of the line, else it goes back, and the head gets it.
-    fn claim(&mut self, gate: Gate) -> Result<(), Trouble> {
-        if !self.files.names_gate(gate.id)? {
+    /// Takes the gate for our ticket if that is the head of the line; `Some` gives the gate back when it is to be slept on,
+    /// for a program outside talkstick has it, or a dead holder's supervisor.
+    fn claim(&mut self, gate: Gate, locked: bool) -> Result<Option<Gate>, Trouble> {
+        let claimed = self.claim_for(&gate, locked);
+        if let Ok(Claim::Grant(mut line, index)) = claimed {
+            let granted = self.grant_ticket(gate, &mut line, index);
+            self.keep(line);
+            return granted.map(|()| None);
+        }
+        if locked {
             gate.give_back();
-            return Ok(());
         }
-        let mut line = match self.line() {
-            Ok(line) => line,
-            Err(trouble) => {
-                gate.give_back();
-                return Err(trouble);
-            }
-        };
-        match turn(line.entries(), self.key.process) {
-            Turn::Head(index) => self.grant_ticket(gate, &mut line, index),
-            Turn::Behind { .. } | Turn::None => {
-                gate.give_back();
-                Ok(())
-            }
-        }
+        Ok(matches!(claimed?, Claim::Busy).then_some(gate))
     }
+
+    fn claim_for(&mut self, gate: &Gate, locked: bool) -> Result<Claim, Trouble> {
+        if !self.files.names_gate(gate.id)? {
+            return Ok(Claim::Nothing);
+        }
+        let line = self.line()?;
+        let Turn::Head(index) = turn(line.entries(), self.key.process) else { return Ok(Claim::Nothing) };
+        if locked || flock::try_exclusive(&gate.file).map_err(Trouble::io("lock", self.files.gate_path()))? {
+            return Ok(Claim::Grant(line, index));
+        }
+        Ok(Claim::Busy)
+    }
+}
+
+/// What became of the gate.
+enum Claim {
+    /// Ours, for the ticket at this index.
+    Grant(Line, usize),
+    /// Somebody else has it.
+    Busy,
+    /// It is not our turn, or it is not the gate any more.
+    Nothing,
 }
 
 /// One thread, until nobody needs it.
@@ -146,20 +169,13 @@ fn step(key: &Key) -> Result<bool, Trouble> {
     match sleep {
         Sleep::Done => return Ok(false),
         Sleep::Again => {}
-        Sleep::OnGate(gate) => {
-            let slept = flock::exclusive(&gate.file).map_err(Trouble::io("wait for", key.gate_path()));
-            {
-                let mut table = key.table();
-                table.gate_sleeper = table.gate_sleeper.filter(|&id| id != gate.id);
-            }
-            slept?;
-            match key.section() {
-                Ok(mut section) => section.claim(gate)?,
-                Err(trouble) => {
-                    gate.give_back();
-                    return Err(trouble);
-                }
-            }
+        Sleep::AsHead(baton, gate) => {
+            let id = gate.id;
+            let claimed = sleep_as_head(key, baton, gate);
+            let mut table = key.table();
+            table.gate_sleeper = table.gate_sleeper.filter(|&sleeping| sleeping != id);
+            drop(table);
+            claimed?;
         }
         Sleep::OnWakeFile(file) => {
             let slept = flock::shared(&file.file).map_err(Trouble::io("wait behind", key.gate_path()));
@@ -168,6 +184,21 @@ fn step(key: &Key) -> Result<bool, Trouble> {
         }
     }
     Ok(true)
+}
+
+fn sleep_as_head(key: &Key, baton: File, gate: Gate) -> Result<(), Trouble> {
+    flock::shared(&baton).map_err(Trouble::io("wait for", key.gate_path()))?;
+    // Before the claim: the new holder takes the baton for itself.
+    drop(baton);
+    let Some(gate) = key.section()?.claim(gate, false)? else { return Ok(()) };
+    flock::exclusive(&gate.file).map_err(Trouble::io("wait for", key.gate_path()))?;
+    match key.section() {
+        Ok(mut section) => section.claim(gate, true).map(drop),
+        Err(trouble) => {
+            gate.give_back();
+            Err(trouble)
+        }
+    }
 }
 
 /// Tells the tasks that wait: what is unknown is no lock, and no waiting either.

@@ -30,17 +30,17 @@ pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
     if !entries.iter().any(|e| e.process == process) {
         return Turn::None;
     }
-    let awake: Vec<usize> =
-        (0..entries.len()).filter(|&i| !entries[i].asleep || entries[i].process == process).collect();
-    let standings: Vec<Standing> = awake.iter().map(|&i| entries[i].standing()).collect();
-    if let Some(next) = queue::next(&standings).map(|at| awake[at])
+    let counts = |e: &Entry| e.is_awake() || e.process == process;
+    if let Some(next) = next_among(entries, counts)
         && entries[next].process == process
     {
         return Turn::Head(next);
     }
+    let counted: Vec<usize> = (0..entries.len()).filter(|&i| counts(&entries[i])).collect();
+    let standings: Vec<Standing> = counted.iter().map(|&i| entries[i].standing()).collect();
     let mut seen = HashSet::new();
     let mut last_ahead = None;
-    for index in queue::order(&standings).into_iter().map(|at| awake[at]) {
+    for index in queue::order(&standings).into_iter().map(|at| counted[at]) {
         if entries[index].process == process {
             return last_ahead.map_or(Turn::Head(index), |ahead| Turn::Behind { ahead, ours: index });
         }
@@ -53,9 +53,14 @@ pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
 
 /// The ticket to be granted next among those that are awake.
 pub(crate) fn next_awake(entries: &[Entry]) -> Option<usize> {
-    let awake: Vec<usize> = (0..entries.len()).filter(|&i| !entries[i].asleep).collect();
-    let standings: Vec<Standing> = awake.iter().map(|&i| entries[i].standing()).collect();
-    queue::next(&standings).map(|at| awake[at])
+    next_among(entries, Entry::is_awake)
+}
+
+/// Without a copy of the line: this is between a release and the next grant.
+fn next_among(entries: &[Entry], counts: impl Fn(&Entry) -> bool + Copy) -> Option<usize> {
+    let mut counted = entries.iter().enumerate().filter(|(_, e)| counts(e));
+    let at = queue::next_of(counted.clone().map(|(_, e)| e.standing()))?;
+    counted.nth(at).map(|(index, _)| index)
 }
 
 /// Whether nobody who sleeps behind the process of the ticket at `index` need wake when that ticket leaves: it is not
@@ -78,6 +83,7 @@ mod tests {
     use lock_core::{Priority, RequestId, queue::PASSED_MAX};
 
     use super::*;
+    use crate::line::Rest;
 
     fn entry(ticket: u64, process: u64, priority: Priority) -> Entry {
         Entry {
@@ -90,7 +96,7 @@ mod tests {
             passed: 0,
             label: 0,
             priority,
-            asleep: false,
+            rest: Rest::Awake,
         }
     }
 
@@ -111,7 +117,7 @@ mod tests {
     #[test]
     fn who_sleeps_is_not_waited_for_but_knows_its_own_turn() {
         let mut line = [entry(1, 1, Priority::Normal), entry(2, 2, Priority::Normal)];
-        line[0].asleep = true;
+        line[0].rest = Rest::Asleep;
         assert_eq!((turn(&line, 1), turn(&line, 2)), (Turn::Head(0), Turn::Head(1)));
         assert_eq!(next_awake(&line), Some(1));
     }

@@ -10,8 +10,8 @@ use crate::{
     holder::Record,
     key::{Key, Section},
     key_files::KeyFiles,
-    line::{Entry, Header, Line},
-    turn,
+    line::{Entry, Header, Line, Rest},
+    stopped, turn,
 };
 
 /// A live waiter that leaves a free lock lying for this long is passed over.
@@ -118,7 +118,7 @@ impl Key {
         }
         let entry = Entry::read(&files.line, slot).map_err(files.line_trouble("read"))?;
         if let Some(entry) = entry.filter(|e| e.request == request) {
-            return Ok(!entry.asleep);
+            return Ok(entry.is_awake());
         }
         // It moved into the hole of one that left; seldom, for each only moves towards the front.
         let line = Line::read(&files.line).map_err(files.line_trouble("read"))?;
@@ -153,7 +153,7 @@ impl Section<'_> {
         let mut line = self.line()?;
         loop {
             let awake: Vec<usize> =
-                turn::order(line.entries()).into_iter().filter(|&i| !line.entries()[i].asleep).collect();
+                turn::order(line.entries()).into_iter().filter(|&i| line.entries()[i].is_awake()).collect();
             let Some(position) = awake.iter().position(|&i| line.entries()[i].request == request) else {
                 return Ok(None);
             };
@@ -177,7 +177,13 @@ impl Section<'_> {
                 return Ok(Some(due));
             }
             let Some(gate) = self.try_gate()? else { return Ok(None) };
-            let asleep = |e: &mut Entry| ahead.contains(&e.process) && !std::mem::replace(&mut e.asleep, true);
+            let asleep = |e: &mut Entry| {
+                let passed = ahead.contains(&e.process) && e.is_awake();
+                if passed {
+                    e.rest = if stopped::is_stopped(e) { Rest::Stopped } else { Rest::Asleep };
+                }
+                passed
+            };
             let marked = line.update(&self.files.line, asleep).map_err(self.files.line_trouble("write"));
             if let Err(trouble) = marked {
                 gate.give_back();

@@ -75,7 +75,7 @@ pub async fn a_stopped_head_is_passed_over_and_keeps_its_place<H: Harness>(f: &F
     f.until_waiting(1).await;
     let mut second = f.process("second", Priority::Normal, 1);
     f.until_waiting(2).await;
-    stopped.signal(Signal::STOP);
+    stopped.stop();
     let released_at = Moment::now();
     guard.release().await.expect("released");
     let (mut second, held) = blocking(move || {

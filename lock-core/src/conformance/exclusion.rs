@@ -70,7 +70,8 @@ pub async fn between_processes<H: Harness>(f: &Fixture<H>) {
     let threads: Vec<_> = processes
         .into_iter()
         .map(|mut process| {
-            blocking(move || {
+            // Each on a thread of its own at once: whichever process holds must be told to go on.
+            tokio::task::spawn_blocking(move || {
                 let turn = |_| (process.until_held().since_ns, process.release());
                 (0..TURNS).map(turn).collect::<Vec<_>>()
             })
@@ -78,7 +79,7 @@ pub async fn between_processes<H: Harness>(f: &Fixture<H>) {
         .collect();
     let mut intervals = Vec::new();
     for thread in threads {
-        intervals.extend(thread.await);
+        intervals.extend(thread.await.expect("ran"));
     }
     intervals.sort_unstable();
     assert_eq!(intervals.len(), 4 * TURNS);

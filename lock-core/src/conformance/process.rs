@@ -109,6 +109,16 @@ impl Process {
         rustix::process::kill_process(pid, signal).expect("signalled");
     }
 
+    /// Stops the process, and returns when all its threads stand still: until then it may still take a lock.
+    #[cfg(unix)]
+    pub(super) fn stop(&self) {
+        use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+        self.signal(Signal::STOP);
+        let pid = Pid::from_child(&self.child);
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).expect("waited for").expect("a change");
+        assert!(status.stopped(), "ended instead of stopping");
+    }
+
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
