@@ -132,7 +132,8 @@ fn a_window_is_found_by_what_is_written_on_it_or_refused() {
     assert!(bound.description.starts_with("Agent-2 ("), "{}", bound.description);
     assert!(matches!(bind(&mut driver, titled("Agent-9")), Err(Refusal::TargetGone(_))));
     let mut same = titled("");
-    same.window = Some(deliver::desktop::WindowIdentity { pid: Some(desk.windows.process().pid()), ..Default::default() });
+    same.window =
+        Some(deliver::desktop::WindowIdentity { pid: Some(desk.windows.process().pid()), ..Default::default() });
     assert_eq!(bind(&mut driver, same), Err(Refusal::Ambiguous(3)));
     let mut outside = desk.point(0);
     outside.point = Some((-5, 10));

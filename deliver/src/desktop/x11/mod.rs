@@ -27,6 +27,8 @@ mod pointer;
 mod press;
 mod probe;
 mod screens;
+#[cfg(test)]
+mod stopped;
 mod stream;
 mod sweep;
 mod window;
