@@ -98,6 +98,7 @@ pub(crate) struct RunSettings {
 impl Settings {
     /// Resolves the settings: defaults < system < user < root < environment < flags.
     pub(crate) fn resolve(global: &GlobalArgs) -> Result<Self, CommandError> {
+        refuse_password(global.backend.as_deref().unwrap_or_default())?;
         let root = root::find(global.root.as_deref())?;
         let texts = files::read_all(&root, global.config.as_deref())?;
         let flags: Vec<_> = global.backend.iter().map(|url| ("lock.backend", "--backend", url.clone())).collect();
@@ -129,6 +130,15 @@ impl Settings {
             held: HeldLeases::parse(&env_vars::text(env_vars::HELD).unwrap_or_default()),
             values,
         })
+    }
+}
+
+/// Every user of the host can read the arguments of a process.
+fn refuse_password(url: &str) -> Result<(), CommandError> {
+    match without_password(url) == url {
+        true => Ok(()),
+        false => Err(CommandError::usage("--backend must not carry a user or a password: all users can read it")
+            .hint("put the URL into talkstick.toml (mode 0600) as `lock.backend`")),
     }
 }
 
