@@ -147,7 +147,7 @@ pub(crate) fn table(header: &[&'static str]) -> comfy_table::Table {
 }
 
 /// Control characters, line ends and tabs aside, made visible.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c.is_control() && c != '\n' && c != '\t' {

@@ -103,9 +103,8 @@ impl Settings {
         let texts = files::read_all(&root, global.config.as_deref())?;
         let flags: Vec<_> = global.backend.iter().map(|url| ("lock.backend", "--backend", url.clone())).collect();
         let merged = layers::merge(&texts, &flags)?;
-        let values = layers::leaves(&merged.cache).into_iter().map(SettingValue::new).collect();
-        let raw: RawSettings =
-            merged.try_deserialize().map_err(|error| CommandError::chain(ErrorKind::Config, &error))?;
+        let values: Vec<_> = layers::leaves(&merged.cache).into_iter().map(SettingValue::new).collect();
+        let raw: RawSettings = merged.try_deserialize().map_err(|error| malformed(&error, &values))?;
         let own_file = global.config.clone().unwrap_or_else(|| root.path.join(root::CONFIG_FILE));
         Ok(Self {
             own_file,
@@ -131,6 +130,17 @@ impl Settings {
             values,
         })
     }
+}
+
+/// A value of the wrong shape. Lengths and the like come without their place, which is added.
+fn malformed(error: &config::ConfigError, values: &[SettingValue]) -> CommandError {
+    let error = CommandError::chain(ErrorKind::Config, error);
+    let named = values.iter().find(|value| error.message.ends_with(&format!("for key `{}`", value.key)));
+    let message = match named {
+        Some(value) => format!("{} in {}", error.message, value.origin),
+        None => error.message,
+    };
+    CommandError::config(message)
 }
 
 /// Every user of the host can read the arguments of a process.

@@ -6,13 +6,14 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Arc,
 };
 
 use tempfile::TempDir;
 
 /// A root of its own, with a home beside it; nothing of the machine's environment gets in.
 pub(crate) struct Case {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     args: Vec<OsString>,
     env: Vec<(String, OsString)>,
     stdin: Vec<u8>,
@@ -40,7 +41,7 @@ profile = \"xterm\"
 impl Case {
     /// The program with these arguments, in an empty root.
     pub(crate) fn new<A: Into<OsString>>(args: impl IntoIterator<Item = A>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         for name in ["root", "home"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
@@ -51,6 +52,18 @@ impl Case {
     /// The same folders, other arguments.
     pub(crate) fn again<A: Into<OsString>>(self, args: impl IntoIterator<Item = A>) -> Self {
         Self { args: args.into_iter().map(Into::into).collect(), stdin: Vec::new(), ..self }
+    }
+
+    /// Other arguments in the same folders, beside this case.
+    pub(crate) fn again_here<A: Into<OsString>>(&self, args: impl IntoIterator<Item = A>) -> Self {
+        Self {
+            folder: Arc::clone(&self.folder),
+            args: args.into_iter().map(Into::into).collect(),
+            env: self.env.clone(),
+            stdin: Vec::new(),
+            cwd: self.cwd.clone(),
+            name_root: self.name_root,
+        }
     }
 
     /// The root's talkstick.toml.
