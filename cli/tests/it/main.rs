@@ -1,4 +1,6 @@
 //! The program as its users meet it: arguments, environment and files in; stdout, stderr and status out.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test ends at what must not happen")]
 
 mod agents;
 mod break_lock;
@@ -9,6 +11,8 @@ mod config;
 mod doctor;
 mod not_built;
 mod root;
+#[cfg(target_os = "linux")]
+mod screen;
 mod seed_flags;
 mod send;
 mod status;
