@@ -23,6 +23,11 @@ pub(crate) const APPDATA: &str = "APPDATA";
 pub(crate) const PROGRAMDATA: &str = "PROGRAMDATA";
 /// The X server.
 pub(crate) const DISPLAY: &str = "DISPLAY";
+/// Where the keys to X servers are.
+#[cfg(target_os = "linux")]
+pub(crate) const XAUTHORITY: &str = "XAUTHORITY";
+/// Where programs are.
+pub(crate) const PATH: &str = "PATH";
 /// A Wayland compositor: where it is set without `DISPLAY`, `doctor` says why the desktop surface is refused.
 pub(crate) const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 

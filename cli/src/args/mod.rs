@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 pub(crate) use agents::{AddArgs, AgentsCommand, parse_point};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-pub(crate) use demo::DemoArgs;
+pub(crate) use demo::{DemoArgs, DemoSurface};
 pub(crate) use helpers::HelperArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use send::{BroadcastArgs, Content, Delivering, SendArgs, Timeout, WaitLevel};
@@ -98,7 +98,7 @@ pub(crate) enum Command {
     Agents(AgentsCommand),
     /// Check root, configuration, lock store, display and agents
     Doctor,
-    /// Show many senders share a simulated desktop
+    /// Show what becomes of many senders' messages, without talkstick and with it
     Demo(DemoArgs),
     /// Show the configuration or write a new one
     #[command(subcommand)]

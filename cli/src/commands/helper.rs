@@ -3,7 +3,7 @@
 use clap::Parser;
 use deliver::simulated::{DesktopConfig, Listen};
 
-use crate::{ExitStatus, args::HelperArgs, error, ui};
+use crate::{ExitStatus, args::HelperArgs, demo, error, ui};
 
 /// What makes this program the keeper of the clipboard.
 #[cfg(unix)]
@@ -24,13 +24,20 @@ struct SimulatedDesktop {
 pub(crate) fn run(args: &HelperArgs) -> ExitStatus {
     match args.name.as_str() {
         #[cfg(unix)]
-        "keeper" => match deliver::desktop::x11::keeper::run() {
-            Ok(()) => ExitStatus::SUCCESS,
-            // The starter was told on its pipe.
-            Err(_told) => ExitStatus::CONFIG,
-        },
+        "keeper" => keeper(),
         "simulated-desktop" => simulated_desktop(args),
+        name if demo::HELPERS.contains(&name) => demo::helper(name, &args.rest),
         other => failed(&format!("there is no helper `{other}`"), ExitStatus::USAGE),
+    }
+}
+
+/// Becomes the clipboard keeper of the display that its environment names.
+#[cfg(unix)]
+fn keeper() -> ExitStatus {
+    match deliver::desktop::x11::keeper::run() {
+        Ok(()) => ExitStatus::SUCCESS,
+        // The one who started it was told why.
+        Err(_) => ExitStatus::CONFIG,
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn dispatch(command: Command, settings: Settings, ui: &mut Ui) -> Exi
     let outcome = match command {
         // These two have statuses of their own.
         Command::Run(args) => return run::run(args, settings, ui),
-        Command::Demo(args) => return demo::run(args, settings, ui),
+        Command::Demo(args) => return demo::run(&args, &settings, ui),
         Command::Send(args) => send::run(args, &settings, ui),
         Command::Broadcast(args) => broadcast::run(args, &settings, ui),
         Command::Status { key } => status::run(key, &settings, ui),

@@ -26,6 +26,7 @@ fn the_worst_outcome_is_the_status_and_the_others_are_delivered() {
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert!(lines[0].starts_with("Agent-0: rejected: ") && lines[0].contains("the target is gone"), "{lines:?}");
     assert_eq!((&lines[1..], ran.code), (&["Agent-1: submitted", "Agent-2: submitted"][..], Some(3)));
+    assert_eq!(ran.stderr, "hint: Agent-0: nothing was typed; check the place with `talkstick doctor`\n");
     assert_eq!(submitted(&desktop), [["x"], ["x"]]);
 }
 

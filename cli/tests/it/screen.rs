@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use tests::{
-    agent_windows::{Options, Submission},
-    agent_windows_process::AgentWindowsProcess,
-    require,
-    xvfb::Xvfb,
-};
+use deliver::agent_windows::{Options, Submission};
+use tests::{agent_windows_process::AgentWindowsProcess, require, xvfb::Xvfb};
 
 use crate::case::Case;
 

@@ -2,12 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use deliver::agent_windows::{Behaviour, Fetch, Options, Waiting};
 use deliver::desktop::{FetchRule, Refusal};
-use tests::{
-    agent_windows::{Behaviour, Fetch, Options, Waiting},
-    messages::Messages,
-    require,
-};
+use tests::{messages::Messages, require};
 
 use crate::desk::{DEADLINE, Desk, ONCE, deliver, guard, titled};
 
@@ -132,7 +129,8 @@ fn a_window_is_found_by_what_is_written_on_it_or_refused() {
     assert!(bound.description.starts_with("Agent-2 ("), "{}", bound.description);
     assert!(matches!(bind(&mut driver, titled("Agent-9")), Err(Refusal::TargetGone(_))));
     let mut same = titled("");
-    same.window = Some(deliver::desktop::WindowIdentity { pid: Some(desk.windows.process().pid()), ..Default::default() });
+    same.window =
+        Some(deliver::desktop::WindowIdentity { pid: Some(desk.windows.process().pid()), ..Default::default() });
     assert_eq!(bind(&mut driver, same), Err(Refusal::Ambiguous(3)));
     let mut outside = desk.point(0);
     outside.point = Some((-5, 10));

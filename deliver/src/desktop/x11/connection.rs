@@ -149,8 +149,7 @@ fn open(name: Option<&str>) -> Result<(X, usize), x11rb::errors::ConnectError> {
         match DefaultStream::connect(&address) {
             Ok((stream, (family, peer))) => {
                 // Without a readable authority file the server itself decides who may connect.
-                let (auth_name, auth_data) =
-                    get_auth(family, &peer, parsed.display).ok().flatten().unwrap_or_default();
+                let (auth_name, auth_data) = get_auth(family, &peer, parsed.display).ok().flatten().unwrap_or_default();
                 let stream = DeadlineStream::new(stream);
                 stream.answer_until(Moment::now() + ANSWER_WITHIN);
                 let x = RustConnection::connect_to_stream_with_auth_info(stream, screen, auth_name, auth_data)?;

@@ -102,12 +102,7 @@ impl X11Desktop {
     }
 
     /// Where the keys would go instead.
-    pub(super) fn elsewhere(
-        &self,
-        focus: Window,
-        under: &UnderPointer,
-        target: &Target,
-    ) -> Result<Refusal, Refusal> {
+    pub(super) fn elsewhere(&self, focus: Window, under: &UnderPointer, target: &Target) -> Result<Refusal, Refusal> {
         self.refuse_if_gone(target)?;
         if !self.display.leads_to(&under.chain, target) {
             return Ok(Refusal::Covered { by: self.display.describe(&under.chain)? });

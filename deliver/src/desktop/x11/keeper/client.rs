@@ -13,9 +13,7 @@ use rustix::{
     event::{PollFd, PollFlags},
     fd::{AsFd as _, OwnedFd},
     io::Errno,
-    net::{
-        RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg,
-    },
+    net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg},
 };
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, Window};
 
@@ -89,7 +87,8 @@ impl KeeperClient {
             return Err(Meet::Nobody(io::Error::new(io::ErrorKind::TimedOut, "no welcome came")));
         };
         if version != VERSION {
-            let why = format!("its clipboard keeper speaks version {version}, this program {VERSION}; end that program");
+            let why =
+                format!("its clipboard keeper speaks version {version}, this program {VERSION}; end that program");
             return Err(Meet::Refused(why));
         }
         if read_nonce(display, window).map_err(|refusal| Meet::Refused(refusal.to_string()))? != Some(nonce) {

@@ -1,3 +1,5 @@
+//! One paste, from the key to the text.
+
 use std::time::{Duration, Instant};
 
 use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, GetPropertyReply, Timestamp, Window};

@@ -1,0 +1,140 @@
+//! What the demo prints in the end.
+
+use std::time::Duration;
+
+use comfy_table::CellAlignment;
+use serde::Serialize;
+
+use super::{
+    run::{LockChoice, Run},
+    score::Score,
+    stage::Stage,
+};
+use crate::ui;
+
+/// The object of `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    surface: &'static str,
+    backend: String,
+    scenarios: Vec<ScenarioReport>,
+}
+
+/// One run.
+#[derive(Debug, Serialize)]
+struct ScenarioReport {
+    name: String,
+    protected: bool,
+    sent: usize,
+    arrived: usize,
+    misrouted: usize,
+    garbled: usize,
+    lost: usize,
+    duplicated: usize,
+    out_of_order: usize,
+    seconds: f64,
+    p50_ms: Option<f64>,
+    p95_ms: Option<f64>,
+}
+
+impl Report {
+    pub(crate) fn new(stage: &Stage, lock: &LockChoice, runs: &[Run]) -> Self {
+        Self {
+            surface: stage.surface(),
+            backend: lock.scheme().to_owned(),
+            scenarios: runs.iter().map(ScenarioReport::new).collect(),
+        }
+    }
+}
+
+impl ScenarioReport {
+    fn new(run: &Run) -> Self {
+        let Score { sent, arrived, misrouted, garbled, lost, duplicated, out_of_order, median, p95 } = run.score;
+        let milliseconds = |span: Duration| rounded(span.as_secs_f64() * 1e3);
+        Self {
+            name: run.scenario.to_string(),
+            protected: run.protected,
+            sent,
+            arrived,
+            misrouted,
+            garbled,
+            lost,
+            duplicated,
+            out_of_order,
+            seconds: rounded(run.took.as_secs_f64()),
+            p50_ms: median.map(milliseconds),
+            p95_ms: p95.map(milliseconds),
+        }
+    }
+}
+
+/// To a thousandth: more would be noise.
+fn rounded(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
+
+/// The table.
+pub(crate) fn table(runs: &[Run]) -> String {
+    const HEADER: [&str; 12] = [
+        "scenario",
+        "sent with",
+        "sent",
+        "arrived",
+        "wrong window",
+        "garbled",
+        "lost",
+        "twice",
+        "out of order",
+        "seconds",
+        "median",
+        "p95",
+    ];
+    let mut table = ui::table(&HEADER);
+    for run in runs {
+        let Score { sent, arrived, misrouted, garbled, lost, duplicated, out_of_order, median, p95 } = run.score;
+        let counts = [sent, arrived, misrouted, garbled, lost, duplicated, out_of_order].map(|count| count.to_string());
+        let mut row = vec![run.scenario.to_string(), if run.protected { "talkstick" } else { "nothing" }.to_owned()];
+        row.extend(counts);
+        row.push(format!("{:.2}", run.took.as_secs_f64()));
+        row.extend([median, p95].map(span));
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    // Padding at the end of lines is in the way of everything but the eye.
+    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+fn span(span: Option<Duration>) -> String {
+    match span {
+        None => "-".to_owned(),
+        Some(span) if span < Duration::from_millis(1000) => format!("{:.0} ms", span.as_secs_f64() * 1e3),
+        Some(span) => format!("{:.1} s", span.as_secs_f64()),
+    }
+}
+
+/// One line that says what was seen, and no more.
+pub(crate) fn conclusion(runs: &[Run], stage: &Stage) -> String {
+    let total = |protected: bool| {
+        let runs = runs.iter().filter(|run| run.protected == protected);
+        runs.fold((0, 0), |(sent, arrived), run| (sent + run.score.sent, arrived + run.score.arrived))
+    };
+    let ((sent, arrived), (sent_before, arrived_before)) = (total(true), total(false));
+    let place = stage.words();
+    let before = match sent_before {
+        0 => String::new(),
+        _ => format!(" Without it: {arrived_before} of {sent_before}."),
+    };
+    if all_perfect(runs) {
+        return format!(
+            "With talkstick all {sent} messages arrived on {place}, each once, in its window, in the order of asking.{before}"
+        );
+    }
+    format!("With talkstick {arrived} of {sent} messages arrived right on {place}: all should have.{before}")
+}
+
+/// Whether talkstick did in every run what it promises.
+pub(crate) fn all_perfect(runs: &[Run]) -> bool {
+    runs.iter().filter(|run| run.protected).all(|run| run.score.is_perfect())
+}
