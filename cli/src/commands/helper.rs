@@ -5,6 +5,10 @@ use deliver::simulated::{DesktopConfig, Listen};
 
 use crate::{ExitStatus, args::HelperArgs, error, ui};
 
+/// What makes this program the keeper of the clipboard.
+#[cfg(unix)]
+pub(crate) const KEEPER_ARGUMENTS: [&str; 2] = ["helper", "keeper"];
+
 /// Runs the simulated desktop for the process that holds the other end of the standard input.
 #[derive(Debug, Parser)]
 struct SimulatedDesktop {
@@ -19,6 +23,12 @@ struct SimulatedDesktop {
 /// Runs the named helper.
 pub(crate) fn run(args: &HelperArgs) -> ExitStatus {
     match args.name.as_str() {
+        #[cfg(unix)]
+        "keeper" => match deliver::desktop::x11::keeper::run() {
+            Ok(()) => ExitStatus::SUCCESS,
+            // The starter was told on its pipe.
+            Err(_told) => ExitStatus::CONFIG,
+        },
         "simulated-desktop" => simulated_desktop(args),
         other => failed(&format!("there is no helper `{other}`"), ExitStatus::USAGE),
     }

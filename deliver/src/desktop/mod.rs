@@ -5,6 +5,8 @@ mod place;
 pub mod protocol;
 mod refusal;
 mod surface;
+#[cfg(unix)]
+pub mod x11;
 
 pub use driver::{Bound, Desktop, FetchRule, Fetched};
 pub use place::{BadChord, Chord, Place, Selection, WindowIdentity};
