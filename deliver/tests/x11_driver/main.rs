@@ -3,5 +3,6 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test ends at what must not happen")]
 
+mod adversaries;
 mod delivery;
 mod desk;
