@@ -93,7 +93,7 @@ pub(crate) fn table(runs: &[Run]) -> String {
     for run in runs {
         let Score { sent, arrived, misrouted, garbled, lost, duplicated, out_of_order, median, p95 } = run.score;
         let counts = [sent, arrived, misrouted, garbled, lost, duplicated, out_of_order].map(|count| count.to_string());
-        let mut row = vec![run.scenario.to_string(), if run.protected { "talkstick" } else { "nothing" }.to_owned()];
+        let mut row = vec![run.scenario.to_string(), if run.protected { "talkstick" } else { "no lock" }.to_owned()];
         row.extend(counts);
         row.push(format!("{:.2}", run.took.as_secs_f64()));
         row.extend([median, p95].map(span));
