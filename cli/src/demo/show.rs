@@ -63,7 +63,11 @@ fn play_all(
     lock: &LockChoice,
     ui: &mut Ui,
 ) -> Result<Vec<Run>, DemoError> {
-    ui.say(&format!("on {}, with the lock `{}`; each sender is a process of its own", stage.words(), lock.scheme()));
+    ui.say(&format!(
+        "on {}, with the lock `{}`; each sender is a process of its own, and all begin at once",
+        stage.words(),
+        lock.scheme()
+    ));
     let scenarios = if args.scenario.is_empty() { &Scenario::SEED[..] } else { &args.scenario };
     let mut runs = Vec::new();
     for scenario in scenarios.iter().copied() {
