@@ -36,6 +36,19 @@ fn simulated(settings: &Settings) -> Result<Box<dyn Desktop>, Refusal> {
     Ok(Box::new(SimulatedDesktop::connect(address)?))
 }
 
+/// The keeper of the clipboard outlives this process, so it is this program in another process.
+#[cfg(unix)]
 fn screen() -> Result<Box<dyn Desktop>, Refusal> {
-    Err(Refusal::NoDisplay { display: String::new(), why: "no driver".into() })
+    use deliver::desktop::x11::{X11Desktop, keeper::KeeperCommand};
+    let program = std::env::current_exe().map_err(|error| Refusal::NoDisplay {
+        display: crate::env_vars::text(crate::env_vars::DISPLAY).unwrap_or_default(),
+        why: format!("the clipboard keeper cannot be started, as this program does not find itself: {error}"),
+    })?;
+    let keeper = KeeperCommand::new(program, crate::commands::KEEPER_ARGUMENTS);
+    Ok(Box::new(X11Desktop::connect(None, &keeper)?))
+}
+
+#[cfg(not(unix))]
+fn screen() -> Result<Box<dyn Desktop>, Refusal> {
+    Err(Refusal::NoDisplay { display: "of this system".into(), why: "only X11 is built yet".into() })
 }

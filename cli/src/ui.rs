@@ -132,6 +132,12 @@ pub(crate) fn print_usage(usage: &clap::Error) -> ExitStatus {
     }
 }
 
+/// The text of a table without the blanks around its lines.
+pub(crate) fn lines_of(table: &comfy_table::Table) -> String {
+    let lines = table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A table for people: plain columns, no lines, no wrapping.
 pub(crate) fn table(header: &[&'static str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();

@@ -5,36 +5,56 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use lock_core::{DistributedLock, Holder, KeyState, LockEvent, Observer, Place};
+use lock_core::{DistributedLock, Holder, KeyState, LockEvent, LockKey, Observer, Place, background};
 
 use crate::ui::Talk;
 
 /// An observer that says once per acquisition for whom it waits, and that an inherited lease gave no right.
-///
-/// Must be made inside the runtime: the holder is looked up there, so that the acquisition itself is not held up.
 pub(crate) fn announce(lock: &Arc<dyn DistributedLock>, talk: Talk) -> Observer {
-    let (lock, runtime) = (Arc::clone(lock), tokio::runtime::Handle::current());
-    let said = Arc::new(AtomicBool::new(false));
-    Observer::new(move |event| match event {
-        LockEvent::Requested { .. } => said.store(false, Ordering::Relaxed),
-        LockEvent::Queued { key, place, .. } if !said.swap(true, Ordering::Relaxed) => {
-            let (lock, key, place) = (Arc::clone(&lock), key.clone(), *place);
-            let _detached = runtime.spawn(async move {
-                match lock.inspect(&key).await {
-                    // Our turn came while we looked: there is nothing to wait for any more.
-                    Ok(state) if matches!(state.holder, Holder::Lease { ref owner, .. } if owner.is_this_process()) => {
-                    }
-                    Ok(state) => talk.say(&waiting_line(&state, place)),
-                    Err(error) => tracing::warn!(%error, "who holds the lock could not be read"),
-                }
-            });
+    let announcer = Announcer::new(lock, talk);
+    Observer::new(move |event| announcer.hear(event))
+}
+
+/// What [`announce`] is made of, for observers that listen for more.
+pub(crate) struct Announcer {
+    lock: Arc<dyn DistributedLock>,
+    talk: Talk,
+    said: AtomicBool,
+}
+
+impl Announcer {
+    pub(crate) fn new(lock: &Arc<dyn DistributedLock>, talk: Talk) -> Self {
+        Self { lock: Arc::clone(lock), talk, said: AtomicBool::new(false) }
+    }
+
+    /// Says what there is to say about an event.
+    pub(crate) fn hear(&self, event: &LockEvent) {
+        match event {
+            LockEvent::Requested { .. } => self.said.store(false, Ordering::Relaxed),
+            LockEvent::Queued { key, place, .. } if !self.said.swap(true, Ordering::Relaxed) => {
+                self.say_for_whom(key.clone(), *place);
+            }
+            LockEvent::HeldIsStale { key } => self.talk.warn(&format!(
+                "the inherited lease on `{key}` ({}) is over or not ours; waiting in line instead",
+                crate::env_vars::HELD
+            )),
+            _ => {}
         }
-        LockEvent::HeldIsStale { key } => talk.warn(&format!(
-            "the inherited lease on `{key}` ({}) is over or not ours; waiting in line instead",
-            crate::env_vars::HELD
-        )),
-        _ => {}
-    })
+    }
+
+    /// Looks the holder up in the background, so that the acquisition itself is not held up.
+    fn say_for_whom(&self, key: LockKey, place: Place) {
+        let Ok(background) = background::handle() else { return };
+        let (lock, talk) = (Arc::clone(&self.lock), self.talk);
+        let _detached = background.spawn(async move {
+            match lock.inspect(&key).await {
+                // Our turn came while we looked: there is nothing to wait for any more.
+                Ok(state) if matches!(state.holder, Holder::Lease { ref owner, .. } if owner.is_this_process()) => {}
+                Ok(state) => talk.say(&waiting_line(&state, place)),
+                Err(error) => tracing::warn!(%error, "who holds the lock could not be read"),
+            }
+        });
+    }
 }
 
 fn waiting_line(state: &KeyState, place: Place) -> String {

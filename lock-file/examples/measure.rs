@@ -15,13 +15,15 @@ use std::{
 };
 
 use lock_core::{
-    AcquireOptions, BlockingLock, DistributedLock, DistributedLockExt, Entered, FencingToken, LockKey, Moment, Owner,
-    Priority, Request, RequestId, SecretHash, Waited, flock,
+    AcquireOptions, BlockingLock, DistributedLock, Entered, FencingToken, LockKey, Moment, Owner, Priority, Request,
+    RequestId, SecretHash, Waited, flock,
 };
 use lock_file::{FileConfig, FileLock};
 
 const RUNS: usize = 5000;
 const TURNS: usize = 100;
+/// Between two turns, so that each asks anew while the next one already waits.
+const THINK: Duration = Duration::from_micros(200);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -113,6 +115,7 @@ fn take_turns(dir: &Path, how: &str) {
             flock::exclusive(&gate).unwrap();
             turns.push(hold());
             flock::unlock(&gate).unwrap();
+            std::thread::sleep(THINK);
         }
     } else {
         let lock = BlockingLock::new(open(dir));
@@ -120,6 +123,7 @@ fn take_turns(dir: &Path, how: &str) {
             let guard = lock.acquire(&key(), &options()).unwrap();
             turns.push(hold());
             guard.release().unwrap();
+            std::thread::sleep(THINK);
         }
     }
     for (since, until) in turns {
@@ -254,7 +258,7 @@ fn cpu_of_waiters() {
     let mut children: Vec<Child> = (0..100).map(|_| start("wait", folder.path(), "10")).collect();
     let mut readers: Vec<_> = children.iter_mut().map(|c| BufReader::new(c.stdout.take().unwrap())).collect();
     let mut line = String::new();
-    readers.iter_mut().for_each(|r| drop(r.read_line(&mut line).unwrap()));
+    readers.iter_mut().for_each(|r| assert!(r.read_line(&mut line).unwrap() > 0));
     children.iter_mut().for_each(|c| c.stdin.as_mut().unwrap().write_all(b"go\n").unwrap());
     let mut micros = 0;
     for reader in &mut readers {
@@ -262,8 +266,8 @@ fn cpu_of_waiters() {
         reader.read_line(&mut line).unwrap();
         micros += line.trim().parse::<u64>().unwrap();
     }
-    children.iter_mut().for_each(|c| drop(c.kill()));
-    children.iter_mut().for_each(|c| drop(c.wait().unwrap()));
+    children.iter_mut().for_each(|c| c.kill().unwrap());
+    children.iter_mut().for_each(|c| assert!(!c.wait().unwrap().success()));
     guard.release().unwrap();
     println!("CPU of 100 waiting processes in 10 s: {:?} in all", Duration::from_micros(micros));
 }

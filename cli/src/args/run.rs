@@ -30,8 +30,8 @@ pub(crate) struct RunArgs {
     /// How long the command may take to end after TERM before it is killed
     #[arg(long, value_name = "D", value_parser = parse_span)]
     pub(crate) grace: Option<Duration>,
-    /// Write --json to this file descriptor instead of stderr
-    #[arg(long, value_name = "FD", requires = "json")]
+    /// Write the JSON object to this file descriptor instead of stderr; implies --json
+    #[arg(long, value_name = "FD")]
     pub(crate) json_fd: Option<i32>,
     /// The command and its arguments, without a shell
     #[arg(last = true, required = true, value_name = "COMMAND")]

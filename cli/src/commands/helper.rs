@@ -5,6 +5,10 @@ use deliver::simulated::{DesktopConfig, Listen};
 
 use crate::{ExitStatus, args::HelperArgs, demo, error, ui};
 
+/// What makes this program the keeper of the clipboard.
+#[cfg(unix)]
+pub(crate) const KEEPER_ARGUMENTS: [&str; 2] = ["helper", "keeper"];
+
 /// Runs the simulated desktop for the process that holds the other end of the standard input.
 #[derive(Debug, Parser)]
 struct SimulatedDesktop {

@@ -13,6 +13,9 @@ mod send;
 mod sending;
 mod status;
 
+#[cfg(unix)]
+pub(crate) use helper::KEEPER_ARGUMENTS;
+
 use crate::{
     ExitStatus,
     args::{Command, ConfigCommand, GlobalArgs},

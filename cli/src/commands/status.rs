@@ -8,7 +8,7 @@ use crate::{
     ExitStatus, backends,
     error::CommandError,
     settings::Settings,
-    ui::{Ui, table},
+    ui::{Ui, lines_of, table},
 };
 
 /// Runs the command.
@@ -57,7 +57,7 @@ fn print(state: &KeyState, ui: &mut Ui) {
             waiter.owner.to_string(),
         ]);
     }
-    ui.data(&lines.trim_fmt());
+    ui.data(&lines_of(&lines));
 }
 
 fn broken(state: &KeyState) -> &'static str {

@@ -4,7 +4,7 @@ use deliver::{Agent, desktop::Place};
 
 use crate::{
     settings::Settings,
-    ui::{Ui, table},
+    ui::{Ui, lines_of, table},
 };
 
 /// Prints all agents.
@@ -22,7 +22,7 @@ pub(crate) fn print(settings: &Settings, ui: &mut Ui) {
         lines.add_row([&agent.name, &surface, &place, &agent.profile.name, description.unwrap_or_default()]);
     }
     match settings.agents.iter().next() {
-        Some(_) => ui.data(&lines.to_string()),
+        Some(_) => ui.data(&lines_of(&lines)),
         None => ui.say("no agents are configured; add one with `talkstick agents add` or `agents import FILE`"),
     }
 }

@@ -73,10 +73,11 @@ fn remove(name: &str, settings: &Settings, ui: &mut Ui) -> Result<ExitStatus, Co
     settings.agents.get(name)?;
     let mut edit = Edit::open(&settings.own_file)?;
     let agents = edit.document.get_mut("agents").and_then(Item::as_table_like_mut);
-    if agents.and_then(|agents| agents.remove(name)).is_none() {
+    let Some(removed) = agents.and_then(|agents| agents.remove(name)) else {
         let message = format!("`{name}` does not stand in `{}`", settings.own_file.display());
         return Err(CommandError::config(message).hint("`talkstick config show` says where it comes from"));
-    }
+    };
+    keep_comments_above(&removed, &mut edit);
     edit.save()?;
     report(name, "removed", settings, ui);
     Ok(ExitStatus::SUCCESS)
@@ -91,14 +92,67 @@ fn report(name: &str, done: &str, settings: &Settings, ui: &mut Ui) {
 
 /// The agent's table in the document, made where it is missing.
 fn agent_table<'e>(edit: &'e mut Edit, name: &str) -> Result<&'e mut dyn toml_edit::TableLike, CommandError> {
+    let comments_below = take_trailing(edit, name);
     let agents = edit.document.entry("agents").or_insert_with(|| {
         let mut table = Table::new();
         table.set_implicit(true);
         Item::Table(table)
     });
     let agents = agents.as_table_like_mut().ok_or_else(|| CommandError::config("`agents` must be a section"))?;
-    let agent = agents.entry(name).or_insert_with(|| Item::Table(Table::new()));
+    let agent = agents.entry(name).or_insert_with(|| {
+        let mut table = Table::new();
+        if !comments_below.is_empty() {
+            table.decor_mut().set_prefix(format!("{}\n\n", comments_below.trim_end()));
+        }
+        Item::Table(table)
+    });
     agent.as_table_like_mut().ok_or_else(|| CommandError::config(format!("`agents.{name}` must be a section")))
+}
+
+/// Takes the comments at the end of the file, when a new agent's section will follow them: they may belong to the section
+/// before, whose settings they carry as comments.
+fn take_trailing(edit: &mut Edit, name: &str) -> String {
+    let agents = edit.document.get("agents").and_then(Item::as_table_like);
+    if agents.is_some_and(|agents| agents.contains_key(name)) {
+        return String::new();
+    }
+    let trailing = edit.document.trailing().as_str().unwrap_or_default().to_owned();
+    edit.document.set_trailing("");
+    trailing
+}
+
+/// Keeps the comments above a removed section where they were, above what follows: they may be about something else.
+fn keep_comments_above(removed: &Item, edit: &mut Edit) {
+    let Some(removed) = removed.as_table() else { return };
+    let Some(comments) = removed.decor().prefix().and_then(|p| p.as_str()).filter(|p| p.contains('#')) else { return };
+    let mut positions = Vec::new();
+    each_table(edit.document.as_table_mut(), &mut |table| positions.extend(table.position()));
+    let next = positions.into_iter().filter(|at| Some(*at) > removed.position()).min();
+    if next.is_none() {
+        let trailing = edit.document.trailing().as_str().unwrap_or_default();
+        let all = format!("{comments}{trailing}");
+        edit.document.set_trailing(all);
+        return;
+    }
+    each_table(edit.document.as_table_mut(), &mut |table| {
+        if table.position() == next {
+            let own = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+            let all = format!("{}\n{own}", comments.trim_end_matches('\n'));
+            table.decor_mut().set_prefix(all);
+        }
+    });
+}
+
+/// Visits all tables that have a header of their own.
+fn each_table(table: &mut Table, visit: &mut dyn FnMut(&mut Table)) {
+    for (_, item) in table.iter_mut() {
+        if let Item::Table(below) = item {
+            if !below.is_implicit() {
+                visit(below);
+            }
+            each_table(below, visit);
+        }
+    }
 }
 
 /// Sets one value and keeps the comments around it.

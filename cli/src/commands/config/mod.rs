@@ -9,7 +9,7 @@ use crate::{
     args::ConfigCommand,
     error::CommandError,
     settings::{Settings, edit, root::CONFIG_FILE},
-    ui::{Ui, table},
+    ui::{Ui, lines_of, table},
 };
 
 /// Runs the command.
@@ -38,7 +38,7 @@ fn show(settings: &Settings, ui: &mut Ui) {
     for setting in &settings.values {
         lines.add_row([&setting.key, &setting.value.to_string(), &setting.origin]);
     }
-    ui.data(&lines.trim_fmt());
+    ui.data(&lines_of(&lines));
 }
 
 /// Writes a commented talkstick.toml into `dir`, else into the named root, else into the working directory: here a
