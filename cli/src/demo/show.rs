@@ -120,6 +120,7 @@ fn choose_stage(args: &DemoArgs, backstage: &mut Backstage, folder: &Path, ui: &
     }
     let private = match args.surface {
         Some(DemoSurface::Simulated) => PrivateStage::Simulated,
+        Some(DemoSurface::X11) if !xvfb_is_installed() => return Err(DemoError::NoXvfb),
         Some(DemoSurface::X11) => PrivateStage::xvfb(backstage, folder)?,
         None if !xvfb_is_installed() => {
             ui.say("Xvfb is not installed, so the desktop is a simulated one");

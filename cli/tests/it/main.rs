@@ -1,6 +1,7 @@
 //! The program, as its users run it: real processes, real signals, a real terminal.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod demo;
 // Signal numbers, and what is read from /proc, are Linux's.
 #[cfg(target_os = "linux")]
 mod run_fixture;
