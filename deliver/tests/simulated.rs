@@ -2,11 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at what must not happen")]
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use deliver::{
     Profile, Receipt, SendError, SendOptions, State, Stop,
@@ -328,7 +324,10 @@ async fn a_connection_is_used_again_and_replaced_when_it_breaks() {
 #[cfg(unix)]
 #[test]
 fn hostile_input_ends_only_its_own_connection_and_the_desktop_ends_with_its_parent() {
-    use std::os::unix::net::UnixStream;
+    use std::{
+        io::{BufRead, BufReader, Read, Write},
+        os::unix::net::UnixStream,
+    };
 
     let desktop = desktop(2, 1);
     let path = desktop.address().to_string().strip_prefix("unix:").unwrap().to_owned();

@@ -1,6 +1,7 @@
 //! The demo's child processes: what they say and that they end, in one stream with the user's wish to stop.
 
 use std::{
+    collections::VecDeque,
     io::{self, BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -40,6 +41,8 @@ pub(crate) struct Backstage {
     events: Receiver<Event>,
     to_events: Sender<Event>,
     children: usize,
+    /// What was heard of those who were not listened to at the time.
+    kept: VecDeque<Event>,
 }
 
 /// A child process. It ends when this is dropped, and by the end of its stdin when this process is killed.
@@ -60,7 +63,7 @@ impl Backstage {
         // A demo that has ended needs no more interrupting.
         interrupt::on_signal(move |signal| drop(to_demo.send(Event::Interrupted(signal))))
             .map_err(|source| DemoError::System { what: "listen for signals", source })?;
-        Ok(Self { events, to_events, children: 0 })
+        Ok(Self { events, to_events, children: 0, kept: VecDeque::new() })
     }
 
     /// Starts a child. `name` is for errors.
@@ -84,22 +87,26 @@ impl Backstage {
     /// # Errors
     /// One of them ended, or the user wants to stop.
     pub(crate) fn line(&mut self, players: &[&Player], until: Moment) -> Result<Option<(ChildId, String)>, DemoError> {
+        let speaker = |event: &Event| match event {
+            Event::Line(id, _) | Event::Ended(id) => players.iter().find(|player| player.id == *id),
+            Event::Interrupted(_) => None,
+        };
+        let kept = self.kept.iter().position(|event| speaker(event).is_some());
+        let mut next = kept.and_then(|at| self.kept.remove(at));
         loop {
-            let event = match self.events.recv_timeout(until.remaining()) {
-                Ok(event) => event,
-                // It cannot be disconnected while this end of it is kept for new children.
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
+            let event = match next.take() {
+                Some(event) => event,
+                None => match self.events.recv_timeout(until.remaining()) {
+                    Ok(event) => event,
+                    // It cannot be disconnected while this end of it is kept for new children.
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
+                },
             };
-            match event {
-                Event::Interrupted(signal) => return Err(DemoError::Interrupted(signal)),
-                Event::Line(id, line) if players.iter().any(|player| player.id == id) => return Ok(Some((id, line))),
-                Event::Ended(id) => {
-                    if let Some(player) = players.iter().find(|player| player.id == id) {
-                        return Err(player.has_ended());
-                    }
-                }
-                // Of one that is no longer listened to.
-                Event::Line(..) => {}
+            match (speaker(&event), event) {
+                (_, Event::Interrupted(signal)) => return Err(DemoError::Interrupted(signal)),
+                (Some(player), Event::Line(_, line)) => return Ok(Some((player.id, line))),
+                (Some(player), Event::Ended(_)) => return Err(player.has_ended()),
+                (None, of_another) => self.kept.push_back(of_another),
             }
         }
     }

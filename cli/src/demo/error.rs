@@ -17,6 +17,8 @@ pub(crate) enum DemoError {
     Unexpected { name: &'static str, line: String },
     #[error("{name} was not ready in time")]
     NotReady { name: &'static str },
+    #[error("Xvfb is not installed, and without it there is no private X server")]
+    NoXvfb,
     #[error("stopped by signal {0}")]
     Interrupted(u8),
     #[error(transparent)]
@@ -32,6 +34,10 @@ fn quoted(last_words: &str) -> String {
 
 impl From<DemoError> for CommandError {
     fn from(error: DemoError) -> Self {
+        if matches!(error, DemoError::NoXvfb) {
+            return Self::new(ErrorKind::Backend, error.to_string())
+                .hint("install it (Debian: apt-get install xvfb), or leave --surface out for a simulated desktop");
+        }
         // Nothing of the user's was touched, and nothing of the contract's other kinds fits a stage that fell down.
         Self::chain(ErrorKind::Backend, &error)
     }

@@ -93,7 +93,7 @@ pub(crate) fn table(runs: &[Run]) -> String {
     for run in runs {
         let Score { sent, arrived, misrouted, garbled, lost, duplicated, out_of_order, median, p95 } = run.score;
         let counts = [sent, arrived, misrouted, garbled, lost, duplicated, out_of_order].map(|count| count.to_string());
-        let mut row = vec![run.scenario.to_string(), if run.protected { "talkstick" } else { "nothing" }.to_owned()];
+        let mut row = vec![run.scenario.to_string(), if run.protected { "talkstick" } else { "no lock" }.to_owned()];
         row.extend(counts);
         row.push(format!("{:.2}", run.took.as_secs_f64()));
         row.extend([median, p95].map(span));
@@ -137,4 +137,56 @@ pub(crate) fn conclusion(runs: &[Run], stage: &Stage) -> String {
 /// Whether talkstick did in every run what it promises.
 pub(crate) fn all_perfect(runs: &[Run]) -> bool {
     runs.iter().filter(|run| run.protected).all(|run| run.score.is_perfect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::{scenario::Scenario, stage::PrivateStage};
+
+    fn run(protected: bool, score: Score) -> Run {
+        let scenario = Scenario { senders: 3, messages: 2 };
+        Run { scenario, protected, score, took: Duration::from_millis(812), problems: Vec::new() }
+    }
+
+    fn right(arrived: usize) -> Score {
+        let times = (Some(Duration::from_micros(12_345)), Some(Duration::from_millis(1_250)));
+        Score { sent: 6, arrived, lost: 6 - arrived, median: times.0, p95: times.1, ..Score::default() }
+    }
+
+    #[test]
+    fn the_conclusion_claims_what_was_seen() {
+        let stage = Stage::Private(PrivateStage::Simulated);
+        let all = conclusion(&[run(false, right(1)), run(true, right(6))], &stage);
+        assert!(all.contains("all 6 messages arrived on a simulated desktop"), "{all}");
+        assert!(all.ends_with("Without it: 1 of 6."), "{all}");
+        let alone = conclusion(&[run(true, right(6))], &stage);
+        assert!(!alone.contains("Without"), "{alone}");
+        let some = conclusion(&[run(true, right(6)), run(true, right(5))], &stage);
+        assert!(some.contains("11 of 12") && !some.contains("each once"), "{some}");
+    }
+
+    #[test]
+    fn only_protected_runs_must_be_perfect() {
+        assert!(all_perfect(&[run(false, right(0)), run(true, right(6))]));
+        assert!(!all_perfect(&[run(true, right(6)), run(true, right(5))]));
+        let twice = Score { duplicated: 1, ..right(6) };
+        assert!(!all_perfect(&[run(true, twice)]));
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_run() {
+        let table = table(&[run(false, Score { sent: 6, lost: 6, ..Score::default() }), run(true, right(6))]);
+        let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0], ["3x2", "no", "lock", "6", "0", "0", "0", "6", "0", "0", "0.81", "-", "-"]);
+        assert_eq!(rows[1], ["3x2", "talkstick", "6", "6", "0", "0", "0", "0", "0", "0.81", "12", "ms", "1.2", "s"]);
+    }
+
+    #[test]
+    fn json_keeps_milliseconds_with_thousandths_and_says_when_there_are_none() {
+        let report = ScenarioReport::new(&run(true, right(6)));
+        assert_eq!((report.p50_ms, report.p95_ms, report.seconds), (Some(12.345), Some(1250.0), 0.812));
+        let nothing = serde_json::to_value(ScenarioReport::new(&run(false, Score::default()))).unwrap();
+        assert!(nothing["p50_ms"].is_null());
+    }
 }

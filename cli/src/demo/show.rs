@@ -63,7 +63,11 @@ fn play_all(
     lock: &LockChoice,
     ui: &mut Ui,
 ) -> Result<Vec<Run>, DemoError> {
-    ui.say(&format!("on {}, with the lock `{}`; each sender is a process of its own", stage.words(), lock.scheme()));
+    ui.say(&format!(
+        "on {}, with the lock `{}`; each sender is a process of its own, and all begin at once",
+        stage.words(),
+        lock.scheme()
+    ));
     let scenarios = if args.scenario.is_empty() { &Scenario::SEED[..] } else { &args.scenario };
     let mut runs = Vec::new();
     for scenario in scenarios.iter().copied() {
@@ -116,6 +120,7 @@ fn choose_stage(args: &DemoArgs, backstage: &mut Backstage, folder: &Path, ui: &
     }
     let private = match args.surface {
         Some(DemoSurface::Simulated) => PrivateStage::Simulated,
+        Some(DemoSurface::X11) if !xvfb_is_installed() => return Err(DemoError::NoXvfb),
         Some(DemoSurface::X11) => PrivateStage::xvfb(backstage, folder)?,
         None if !xvfb_is_installed() => {
             ui.say("Xvfb is not installed, so the desktop is a simulated one");

@@ -9,6 +9,7 @@ mod broadcast;
 mod case;
 mod completions;
 mod config;
+mod demo;
 mod doctor;
 mod not_built;
 mod root;

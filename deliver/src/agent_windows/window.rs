@@ -116,7 +116,8 @@ impl TextWindow {
         }
         let last = self.draft.lines().next_back().unwrap_or_default();
         let head = [self.title.clone(), format!("submitted: {}", self.submitted), format!("> {last}")];
-        let recent = self.recent.iter().map(|text| text.lines().next().unwrap_or_default().to_owned());
+        let shown = |text: &String| text.lines().next().unwrap_or("(empty)").to_owned();
+        let recent = self.recent.iter().map(shown);
         let lines: Vec<String> = head.into_iter().chain([String::new()]).chain(recent).collect();
         connection.clear_area(false, self.id, 0, 0, 0, 0)?;
         for (number, line) in (1..).zip(&lines) {

@@ -6,3 +6,4 @@
 mod adversaries;
 mod delivery;
 mod desk;
+mod keeping;

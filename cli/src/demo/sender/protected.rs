@@ -92,7 +92,7 @@ fn surface(desktop: &DesktopAddress) -> Result<DesktopSurface, CommandError> {
 fn x11_surface(display: &str) -> Result<DesktopSurface, CommandError> {
     let display = display.to_owned();
     let program = std::env::current_exe().map_err(|error| failed(&error))?;
-    let keeper = KeeperCommand::new(program, ["helper", "keeper"]);
+    let keeper = KeeperCommand::new(program, crate::commands::KEEPER_ARGUMENTS);
     Ok(DesktopSurface::new(move || Ok(Box::new(X11Desktop::connect(Some(&display), &keeper)?))))
 }
 
