@@ -3,9 +3,15 @@
 use std::{
     os::unix::{ffi::OsStringExt, process::ExitStatusExt},
     process::Command,
+    time::{Duration, Instant},
 };
 
-use deliver::simulated::{Control, DesktopProcess};
+use deliver::{
+    Journal, State,
+    desktop::Step,
+    simulated::{Control, DesktopProcess, Fault, FaultKind},
+};
+use lock_core::LockKey;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::case::{Case, TWO_AGENTS};
@@ -195,4 +201,49 @@ fn a_stale_inherited_lease_is_said_and_gives_no_right() {
         "Agent-1: submitted\n",
         "warning: the inherited lease on `messaging_pyautogui` (TALKSTICK_HELD) is over or not ours; waiting in line instead\n",
     );
+}
+
+/// The same configuration with a profile whose fetch must come soon.
+fn impatient(config: &str) -> String {
+    let config = config.replace("surface = ", "profile = \"impatient\"\nsurface = ");
+    format!("{config}[profiles.impatient]\nfetch_timeout_ms = 200\n")
+}
+
+#[test]
+fn what_may_have_been_typed_is_said_to_be_uncertain() {
+    let (desktop, config) = desktop();
+    let mut control = Control::connect(desktop.address()).unwrap();
+    control.fault(Fault::now(FaultKind::NeverFetch).window("Agent-1")).unwrap();
+    let case = Case::new(["--json", "send", "-a", "Agent-1", "-m", "x"]).config(&impatient(&config));
+    let ran = case.run();
+    let receipt = ran.json().remove(0);
+    assert_eq!((&receipt["state"], &receipt["retry_safe"]), (&"uncertain".into(), &false.into()));
+    assert_eq!(receipt["reason"]["code"], "not_fetched");
+    assert_eq!(ran.code, Some(5));
+    let hint = "hint: look at the agent's window before sending again: it may be typed already\n";
+    assert!(ran.stderr.ends_with(hint), "{}", ran.stderr);
+    // In a broadcast it is the worst of all outcomes.
+    let ran = case.again_here(["broadcast", "-m", "x", "--agents", "Agent-1,Agent-2"]).run();
+    assert_eq!(ran.code, Some(5), "{}", ran.stdout);
+    assert_eq!(submitted(&desktop), [vec![], vec!["x"]]);
+}
+
+#[test]
+fn a_signal_after_the_paste_lets_the_delivery_finish() {
+    let (desktop, config) = desktop();
+    let mut control = Control::connect(desktop.address()).unwrap();
+    // Enter comes late, so that the signal meets the delivery between paste and Enter.
+    control.fault(Fault::before(Step::Submit, FaultKind::Delay { ms: 1500 })).unwrap();
+    let case = Case::new(["send", "-a", "Agent-1", "-m", "whole"]).config(&config);
+    let child = case.spawn();
+    let journal = Journal::open(&case.root(), &LockKey::new("messaging_pyautogui").unwrap()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !journal.history().unwrap().iter().any(|recorded| recorded.submitting) {
+        assert!(Instant::now() < deadline, "nothing was pasted");
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    case.ran(&child.wait_with_output().unwrap()).is(0, "Agent-1: submitted\n", "");
+    assert_eq!(journal.history().unwrap().last().map(|recorded| recorded.state), Some(State::Submitted));
+    assert_eq!(submitted(&desktop), [vec!["whole"], vec![]]);
 }
