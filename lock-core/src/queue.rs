@@ -32,8 +32,14 @@ pub struct Standing {
 /// lowest number.
 #[must_use]
 pub fn next(line: &[Standing]) -> Option<usize> {
-    let limit = line.iter().filter(|s| s.passed >= PASSED_MAX).map(|s| s.ticket).min().unwrap_or(u64::MAX);
-    let eligible = line.iter().enumerate().filter(|(_, s)| s.ticket <= limit);
+    next_of(line.iter().copied())
+}
+
+/// [`next`] without a slice, for lines that are too long to be copied at each handover. The index counts the iterator's items.
+#[must_use]
+pub fn next_of(line: impl Iterator<Item = Standing> + Clone) -> Option<usize> {
+    let limit = line.clone().filter(|s| s.passed >= PASSED_MAX).map(|s| s.ticket).min().unwrap_or(u64::MAX);
+    let eligible = line.enumerate().filter(|(_, s)| s.ticket <= limit);
     eligible.min_by_key(|(_, s)| (std::cmp::Reverse(s.priority), s.ticket)).map(|(index, _)| index)
 }
 

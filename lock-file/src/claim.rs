@@ -26,20 +26,27 @@ impl Section<'_> {
             return Err(Trouble::Withdrawn);
         }
         let mut line = self.line()?;
-        if let Some(answer) = self.answer_again(request.id, &line) {
+        let entered = self.enter_line(&mut line, request);
+        self.keep(line);
+        entered
+    }
+
+    fn enter_line(&mut self, line: &mut Line, request: &Request) -> Result<Entered, Trouble> {
+        if let Some(answer) = self.answer_again(request.id, line) {
             return Ok(answer);
         }
-        if self.is_clear(&mut line)?
+        if self.is_clear(line)?
             && let Some(gate) = self.try_gate_patiently()?
         {
             return self.grant(gate, request, line.number_now()).map(Entered::Granted);
         }
-        self.queue(&mut line, request)
+        self.queue(line, request)
     }
 
-    /// The line, with this process's tickets in it exactly as its table has them.
+    /// The line, with this process's tickets in it exactly as its table has them. [`Section::keep`] keeps its memory.
     pub(crate) fn line(&mut self) -> Result<Line, Trouble> {
-        let mut line = Line::read(&self.files.line).map_err(self.files.line_trouble("read"))?;
+        let mut line = std::mem::take(&mut *self.turn);
+        line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
         let process = self.key.process;
         let (mut ours, mut resting) = (0, false);
         for entry in line.entries() {
@@ -67,6 +74,11 @@ impl Section<'_> {
             self.put_back(&mut line)?;
         }
         Ok(line)
+    }
+
+    /// Keeps the memory of a line for the next section.
+    pub(crate) fn keep(&mut self, line: Line) {
+        *self.turn = line;
     }
 
     /// Makes the line agree with the table: takes out what a failed write left, puts back what damage took.

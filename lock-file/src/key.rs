@@ -15,6 +15,7 @@ use crate::{
     error::Trouble,
     holder::{Held, Record},
     key_files::KeyFiles,
+    line::Line,
     waiters::{Sleepers, WakeFile},
 };
 
@@ -33,8 +34,8 @@ pub(crate) struct Key {
     stem: String,
     this: Weak<Self>,
     /// Held through a whole section: the threads of a process share one opening of the mutex, which does not exclude
-    /// them from each other.
-    turn: Mutex<()>,
+    /// them from each other. In it the memory of the line as it was read last.
+    turn: Mutex<Line>,
     files: Mutex<Option<Arc<KeyFiles>>>,
     table: Mutex<Table>,
 }
@@ -89,7 +90,7 @@ pub(crate) struct HeldLease {
 pub(crate) struct Section<'a> {
     pub(crate) key: &'a Key,
     pub(crate) files: Arc<KeyFiles>,
-    _turn: MutexGuard<'a, ()>,
+    pub(crate) turn: MutexGuard<'a, Line>,
     /// Woken last of all, so that they find the mutex free: fields are dropped in their order.
     pub(crate) wakes: Vec<Sleepers>,
 }
@@ -214,7 +215,7 @@ impl Key {
         Err(Trouble::Unsteady { path: self.gate_path() })
     }
 
-    fn try_turn(&self) -> Option<MutexGuard<'_, ()>> {
+    fn try_turn(&self) -> Option<MutexGuard<'_, Line>> {
         for _ in 0..TRIES {
             match self.turn.try_lock() {
                 Ok(turn) => return Some(turn),
@@ -229,12 +230,12 @@ impl Key {
     #[allow(clippy::type_complexity, reason = "the guard goes back to the caller's loop")]
     fn confirm<'a>(
         &'a self,
-        turn: MutexGuard<'a, ()>,
+        turn: MutexGuard<'a, Line>,
         files: Arc<KeyFiles>,
-    ) -> Result<Result<Section<'a>, MutexGuard<'a, ()>>, Trouble> {
+    ) -> Result<Result<Section<'a>, MutexGuard<'a, Line>>, Trouble> {
         let in_place = files.are_in_place();
         if matches!(in_place, Ok(true)) {
-            return Ok(Ok(Section { key: self, files, _turn: turn, wakes: Vec::new() }));
+            return Ok(Ok(Section { key: self, files, turn, wakes: Vec::new() }));
         }
         flock::unlock(&files.mutex).map_err(Trouble::io("unlock the mutex of", files.gate_path()))?;
         in_place?;

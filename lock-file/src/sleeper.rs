@@ -79,13 +79,19 @@ impl Section<'_> {
     fn next_sleep(&mut self) -> Result<Sleep, Trouble> {
         self.key.table().starting = false;
         let mut line = self.line()?;
+        let sleep = self.next_sleep_in(&mut line);
+        self.keep(line);
+        sleep
+    }
+
+    fn next_sleep_in(&mut self, line: &mut Line) -> Result<Sleep, Trouble> {
         loop {
             match turn(line.entries(), self.key.process) {
                 Turn::None => return Ok(Sleep::Done),
                 Turn::Head(_) if self.sleeps_as_head()? => return Ok(Sleep::Done),
                 Turn::Head(index) => {
                     if let Some(gate) = self.try_gate()? {
-                        self.grant_ticket(gate, &mut line, index)?;
+                        self.grant_ticket(gate, line, index)?;
                         return Ok(Sleep::Again);
                     }
                     let gate = self.files.open_gate()?;
@@ -94,9 +100,9 @@ impl Section<'_> {
                     return Ok(Sleep::AsHead(baton, gate));
                 }
                 Turn::Behind { ahead, ours } => {
-                    self.step_back_for_aged(&line, ours)?;
+                    self.step_back_for_aged(line, ours)?;
                     let process = line.entries()[ahead].process;
-                    let Some(file) = self.sweep_if_dead(&mut line, process)? else { continue };
+                    let Some(file) = self.sweep_if_dead(line, process)? else { continue };
                     let sleeps_as_head = self.sleeps_as_head()?;
                     let mut table = self.key.table();
                     if sleeps_as_head || table.sleepers.contains(&file.id) {
@@ -114,7 +120,9 @@ impl Section<'_> {
     fn claim(&mut self, gate: Gate, locked: bool) -> Result<Option<Gate>, Trouble> {
         let claimed = self.claim_for(&gate, locked);
         if let Ok(Claim::Grant(mut line, index)) = claimed {
-            return self.grant_ticket(gate, &mut line, index).map(|()| None);
+            let granted = self.grant_ticket(gate, &mut line, index);
+            self.keep(line);
+            return granted.map(|()| None);
         }
         if locked {
             gate.give_back();

@@ -30,17 +30,17 @@ pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
     if !entries.iter().any(|e| e.process == process) {
         return Turn::None;
     }
-    let awake: Vec<usize> =
-        (0..entries.len()).filter(|&i| entries[i].is_awake() || entries[i].process == process).collect();
-    let standings: Vec<Standing> = awake.iter().map(|&i| entries[i].standing()).collect();
-    if let Some(next) = queue::next(&standings).map(|at| awake[at])
+    let counts = |e: &Entry| e.is_awake() || e.process == process;
+    if let Some(next) = next_among(entries, counts)
         && entries[next].process == process
     {
         return Turn::Head(next);
     }
+    let counted: Vec<usize> = (0..entries.len()).filter(|&i| counts(&entries[i])).collect();
+    let standings: Vec<Standing> = counted.iter().map(|&i| entries[i].standing()).collect();
     let mut seen = HashSet::new();
     let mut last_ahead = None;
-    for index in queue::order(&standings).into_iter().map(|at| awake[at]) {
+    for index in queue::order(&standings).into_iter().map(|at| counted[at]) {
         if entries[index].process == process {
             return last_ahead.map_or(Turn::Head(index), |ahead| Turn::Behind { ahead, ours: index });
         }
@@ -53,9 +53,14 @@ pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
 
 /// The ticket to be granted next among those that are awake.
 pub(crate) fn next_awake(entries: &[Entry]) -> Option<usize> {
-    let awake: Vec<usize> = (0..entries.len()).filter(|&i| entries[i].is_awake()).collect();
-    let standings: Vec<Standing> = awake.iter().map(|&i| entries[i].standing()).collect();
-    queue::next(&standings).map(|at| awake[at])
+    next_among(entries, Entry::is_awake)
+}
+
+/// Without a copy of the line: this is between a release and the next grant.
+fn next_among(entries: &[Entry], counts: impl Fn(&Entry) -> bool + Copy) -> Option<usize> {
+    let mut counted = entries.iter().enumerate().filter(|(_, e)| counts(e));
+    let at = queue::next_of(counted.clone().map(|(_, e)| e.standing()))?;
+    counted.nth(at).map(|(index, _)| index)
 }
 
 /// Whether nobody who sleeps behind the process of the ticket at `index` need wake when that ticket leaves: it is not

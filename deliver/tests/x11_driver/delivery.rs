@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use deliver::desktop::{Desktop as _, FetchRule, Refusal, Selection};
-use tests::{
+use deliver::{
     agent_windows::{Behaviour, Fetch, Options, Waiting},
-    messages::Messages,
-    require,
+    desktop::{Desktop as _, FetchRule, Refusal, Selection},
 };
+use tests::{messages::Messages, require};
 
 use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, soon, titled};
 

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
+use deliver::agent_windows::{Behaviour, Fetch};
 use deliver::desktop::{Desktop as _, Refusal, Selection, x11};
 use lock_core::Moment;
 use tests::{
-    agent_windows::{Behaviour, Fetch},
     clipboard::{self, Answer, ClipboardOwner},
     messages::Messages,
     probe::until,

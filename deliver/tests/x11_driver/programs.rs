@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use deliver::desktop::{FetchRule, Place};
-use tests::{
+use deliver::{
     agent_windows::{Behaviour, Options, Waiting},
-    agent_windows_process::AgentWindowsProcess,
-    chromium::Chromium,
-    openbox::Openbox,
-    require,
-    xvfb::Xvfb,
+    desktop::{FetchRule, Place},
 };
+use tests::{agent_windows_process::AgentWindowsProcess, chromium::Chromium, openbox::Openbox, require, xvfb::Xvfb};
 
 use crate::desk::{DEADLINE, Desk, ONCE, deliver, guard, titled};
 
