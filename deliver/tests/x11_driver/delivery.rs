@@ -6,7 +6,12 @@ use deliver::{
     agent_windows::{Behaviour, Fetch, Options, Waiting},
     desktop::{Desktop as _, FetchRule, Refusal, Selection},
 };
-use tests::{messages::Messages, require};
+use tests::{
+    agent_windows_process::AgentWindowsProcess,
+    messages::Messages,
+    require,
+    xvfb::{Monitor, Xvfb, XvfbOptions},
+};
 
 use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, soon, titled};
 
@@ -134,6 +139,23 @@ fn a_window_is_found_by_what_is_written_on_it_or_refused() {
     let mut outside = desk.point(0);
     outside.point = Some((-5, 10));
     assert!(matches!(bind(&mut driver, outside), Err(Refusal::OutsideScreens { .. })));
+}
+
+#[test]
+fn points_left_of_the_primary_monitor_are_negative() {
+    require!("Xvfb");
+    let monitor = |x| Monitor { x, y: 0, width: 800, height: 1200 };
+    let xvfb = Xvfb::start_with(&XvfbOptions { monitors: vec![monitor(800), monitor(0)], ..XvfbOptions::default() });
+    let windows = AgentWindowsProcess::start(xvfb.display(), &Options { count: 4, ..Options::default() });
+    let desk = Desk { windows, xvfb };
+    let (mut driver, guard) = (desk.driver(), guard());
+    let mut place = desk.point(0);
+    place.point = place.point.map(|(x, y)| (x - 800, y));
+    assert!(place.point.is_some_and(|(x, _)| x < 0));
+    deliver(&mut driver, &guard, &place, "text", ONCE).unwrap();
+    assert_eq!(desk.submitted(1), [(0, "text".to_owned())]);
+    let bound = driver.bind(&titled("Agent-1")).unwrap();
+    assert_eq!(Some(bound.point), place.point);
 }
 
 #[test]
