@@ -67,6 +67,31 @@ impl LockKey {
     }
 }
 
+impl LockKey {
+    /// The key whose [`LockKey::file_stem`] this is; `None` for a text that is no key's, and for inner gates.
+    #[must_use]
+    pub fn from_file_stem(stem: &str) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(stem.len());
+        let mut rest = stem.as_bytes();
+        while let Some((&byte, behind)) = rest.split_first() {
+            let coded = (byte == b'%').then(|| behind.split_at_checked(2)).flatten();
+            rest = match coded {
+                Some((digits, behind)) => {
+                    bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+                    behind
+                }
+                None => {
+                    bytes.push(byte);
+                    behind
+                }
+            };
+        }
+        let key = Self::new(String::from_utf8(bytes).ok()?).ok()?;
+        // Only the one spelling that we write ourselves: `%61` is not a second name for `a`.
+        (key.file_stem() == stem).then_some(key)
+    }
+}
+
 impl fmt::Display for LockKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.trim_end_matches(INNER_MARK) {
@@ -100,6 +125,17 @@ mod tests {
         let folded: std::collections::HashSet<_> = stems.iter().map(|s| s.to_lowercase()).collect();
         assert_eq!(folded.len(), stems.len(), "{stems:?}");
         assert!(stems.iter().all(|s| !s.starts_with('.') && !s.contains('/')));
+    }
+
+    #[test]
+    fn file_stems_read_back() {
+        for key in ["a", "A", ".a", "desktop/host/:0", "\u{e9}", "100%"].map(|k| LockKey::new(k).unwrap()) {
+            assert_eq!(LockKey::from_file_stem(&key.file_stem()), Some(key.clone()));
+            assert_eq!(LockKey::from_file_stem(&key.inner_gate().file_stem()), None);
+        }
+        for stem in ["", "A", "%61", "%6", "%zz", "%+1", "%FF", ".a"] {
+            assert_eq!(LockKey::from_file_stem(stem), None, "{stem}");
+        }
     }
 
     #[test]

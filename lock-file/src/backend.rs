@@ -183,7 +183,8 @@ impl DistributedLock for FileLock {
 
 impl FileConfig {
     /// What a registry's configuration says.
-    fn from_store(store: &StoreConfig) -> Self {
+    #[must_use]
+    pub fn from_store(store: &StoreConfig) -> Self {
         let dir = if store.rest().is_empty() { store.root.join(layout::DEFAULT) } else { store.rest().into() };
         Self {
             allow_network_fs: store.allow_network_fs,

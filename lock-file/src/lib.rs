@@ -19,6 +19,7 @@ mod filesystem;
 mod holder;
 mod key;
 mod key_files;
+mod known_keys;
 mod layout;
 mod line;
 mod mark;
@@ -33,3 +34,4 @@ mod waiting;
 
 pub use backend::FileLock;
 pub use config::FileConfig;
+pub use known_keys::known_keys;

@@ -2,8 +2,13 @@
 
 mod driver;
 mod place;
+pub mod protocol;
 mod refusal;
+mod surface;
+#[cfg(unix)]
+pub mod x11;
 
 pub use driver::{Bound, Desktop, FetchRule, Fetched};
 pub use place::{BadChord, Chord, Place, Selection, WindowIdentity};
 pub use refusal::{Refusal, Step};
+pub use surface::DesktopSurface;

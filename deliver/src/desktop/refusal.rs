@@ -81,6 +81,9 @@ pub enum Refusal {
     /// The sender was asked to stop before the step.
     #[error("stopped by {0} before anything was typed")]
     Stopped(&'static str),
+    /// The sender's timeout ended before the paste.
+    #[error("the timeout ended before anything was typed; raise it")]
+    OutOfTime,
     /// The connection broke in the middle.
     #[error("the connection to the display broke while {during}: {why}")]
     Disconnected {
@@ -109,6 +112,7 @@ impl Refusal {
             Self::NoSuchKey(_) => "no_such_key",
             Self::LeaseLost(_) => "lease_lost",
             Self::Stopped(_) => "stopped",
+            Self::OutOfTime => "out_of_time",
             Self::Disconnected { .. } => "disconnected",
         }
     }
@@ -127,6 +131,7 @@ pub enum Step {
     Fetch,
     Submit,
     Restore,
+    Release,
 }
 
 impl fmt::Display for Step {
@@ -140,6 +145,7 @@ impl fmt::Display for Step {
             Self::Fetch => "waiting for the target to fetch",
             Self::Submit => "pressing Enter",
             Self::Restore => "giving the clipboard back",
+            Self::Release => "passing the lock on",
         })
     }
 }

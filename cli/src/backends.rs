@@ -1,0 +1,81 @@
+//! The one list of all backends.
+
+use std::sync::Arc;
+
+use lock_core::{DistributedLock, LockKey, Registry, StoreConfig};
+
+use crate::{error::CommandError, settings::Settings, ui::Ui};
+
+/// All backends that are built in, each behind its cargo feature.
+pub(crate) fn registry() -> Registry {
+    let mut registry = Registry::new();
+    registry.register_thread();
+    #[cfg(feature = "file")]
+    lock_file::FileLock::register(&mut registry);
+    registry
+}
+
+/// What the configured backend is opened with.
+pub(crate) fn store_config(settings: &Settings) -> StoreConfig {
+    let mut config = StoreConfig {
+        sweep: settings.lock.sweep,
+        queue_max: settings.lock.queue_max,
+        allow_network_fs: settings.lock.allow_network_fs,
+        ..StoreConfig::new(&settings.lock.backend, &settings.root.path)
+    };
+    // A folder is meant below the root: below the working directory of the moment, it would be another lock each time.
+    if config.scheme() == "file" && !config.rest().is_empty() {
+        config.url = format!("file:{}", settings.root.path.join(config.rest()).display());
+    }
+    config
+}
+
+/// Opens the configured backend.
+pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn DistributedLock>, CommandError> {
+    check_built(settings)?;
+    Ok(registry().open(store_config(settings)).await?)
+}
+
+/// Refuses a backend that is not built in, without opening it.
+pub(crate) fn check_built(settings: &Settings) -> Result<(), CommandError> {
+    let wanted = store_config(settings);
+    let registry = registry();
+    let built: Vec<_> = registry.schemes().collect();
+    if built.contains(&wanted.scheme()) {
+        return Ok(());
+    }
+    let built = built.join(", ");
+    let error = match wanted.scheme() {
+        "sqlite" | "redis" | "rediss" | "redis+unix" | "redis+sentinel" | "redis+cluster" => {
+            CommandError::not_built_as(format!("the backend `{}` is not built yet; built are {built}", wanted.scheme()))
+        }
+        scheme => CommandError::config(format!("the backend `{scheme}` is unknown; built are {built}")),
+    };
+    Err(error.hint("choose one with --backend or `lock.backend`"))
+}
+
+/// Says so when the lock excludes nobody outside this process: it is never a fallback, but it can be a mistake.
+pub(crate) fn warn_if_weak(lock: &Arc<dyn DistributedLock>, ui: &mut Ui) {
+    if !lock.capabilities().cross_process {
+        ui.warn(&format!("the backend `{lock}` holds off nobody outside this process"));
+    }
+}
+
+/// The keys that `status` shows when none is named: those the store knows, and the desktop's in any case.
+pub(crate) fn known_keys(settings: &Settings) -> Result<Vec<LockKey>, CommandError> {
+    let mut keys = vec![settings.send.desktop_key.clone()];
+    #[cfg(feature = "file")]
+    if let Some(config) = file_config(settings) {
+        keys.extend(lock_file::known_keys(&config)?);
+    }
+    keys.sort();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// The file backend's configuration, where it is the one in use.
+#[cfg(feature = "file")]
+pub(crate) fn file_config(settings: &Settings) -> Option<lock_file::FileConfig> {
+    let config = store_config(settings);
+    (config.scheme() == "file").then(|| lock_file::FileConfig::from_store(&config))
+}

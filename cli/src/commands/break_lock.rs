@@ -1,0 +1,39 @@
+//! `break`: makes the holder of a lock let go.
+
+use lock_core::{Error, FencingToken, LockKey};
+
+use crate::{ExitStatus, backends, error::CommandError, settings::Settings, ui::Ui};
+
+/// Runs the command.
+pub(crate) fn run(
+    key: &str,
+    token: u64,
+    kill: bool,
+    settings: &Settings,
+    ui: &mut Ui,
+) -> Result<ExitStatus, CommandError> {
+    let key = LockKey::new(key)?;
+    let token = FencingToken(token);
+    let state = crate::runtime::start()?.block_on(async {
+        let lock = backends::open(settings).await?;
+        lock.break_lock(&key, token, kill).await.map_err(|error| explained(error, &key))?;
+        Ok::<_, CommandError>(lock.inspect(&key).await?)
+    })?;
+    match ui.is_json() {
+        true => ui.json(&serde_json::json!({"key": key, "token": token, "killed": kill, "state": state})),
+        false if kill => ui.data(&format!("{key}: the holder of token {token} was killed")),
+        false => ui.data(&format!("{key}: the holder of token {token} was told to let go")),
+    }
+    Ok(ExitStatus::SUCCESS)
+}
+
+fn explained(error: Error, key: &LockKey) -> CommandError {
+    let hint = match &error {
+        Error::NotHolder { .. } => {
+            format!("`talkstick status {key}` shows the token of the holder; nothing was broken")
+        }
+        Error::Unsupported { .. } => "nothing was broken; end the other program yourself".to_owned(),
+        _ => "`talkstick doctor` checks the lock store".to_owned(),
+    };
+    CommandError::from(error).hint(hint)
+}

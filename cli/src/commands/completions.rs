@@ -1,0 +1,13 @@
+//! `completions`: scripts for shells.
+
+use clap::CommandFactory;
+
+use crate::{ExitStatus, args::Cli, ui::Ui};
+
+/// Prints the script.
+pub(crate) fn run(shell: clap_complete::Shell, ui: &mut Ui) -> ExitStatus {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "talkstick", &mut script);
+    ui.data(String::from_utf8_lossy(&script).trim_end());
+    ExitStatus::SUCCESS
+}

@@ -1,0 +1,66 @@
+//! The lock store: can it be used, and is a lock stuck?
+
+use std::{sync::Arc, time::Duration};
+
+use lock_core::{DistributedLock, Holder, KeyState, LockKey, wall_clock_us};
+
+use super::Check;
+use crate::{backends, settings::Settings};
+
+/// A delivery takes seconds; one lock held for longer than this deserves a look.
+const HELD_LONG: Duration = Duration::from_secs(60);
+
+/// Opens the store, which checks its folder (owner, permissions, file system), and looks at each of its locks.
+pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
+    let lock = match backends::open(settings).await {
+        Ok(lock) => lock,
+        Err(error) => return vec![Check::error("lock store", &error)],
+    };
+    let mut checks = vec![store(&lock)];
+    match backends::known_keys(settings) {
+        Ok(keys) => {
+            for key in keys {
+                checks.push(key_state(&lock, &key).await);
+            }
+        }
+        Err(error) => checks.push(Check::error("locks", &error)),
+    }
+    checks
+}
+
+fn store(lock: &Arc<dyn DistributedLock>) -> Check {
+    let capabilities = lock.capabilities();
+    let seen = lock.to_string();
+    match (capabilities.cross_process, capabilities.cross_host) {
+        (false, _) => Check::warn("lock store", seen, "it holds off nobody outside one process; use `file`"),
+        (true, false) => Check::ok("lock store", format!("{seen}, for the processes of this host")),
+        (true, true) => Check::ok("lock store", format!("{seen}, for many hosts")),
+    }
+}
+
+async fn key_state(lock: &Arc<dyn DistributedLock>, key: &LockKey) -> Check {
+    let name = format!("lock `{key}`");
+    let state = match lock.inspect(key).await {
+        Ok(state) => state,
+        Err(error) => return Check::error(name, &error.into()),
+    };
+    let seen = state.to_string();
+    match advice(&state, key) {
+        Some(advice) => Check::warn(name, seen, advice),
+        None => Check::ok(name, seen),
+    }
+}
+
+fn advice(state: &KeyState, key: &LockKey) -> Option<String> {
+    match &state.holder {
+        Holder::Free => None,
+        Holder::Unknown => Some("it may be held or free; see the warnings of `talkstick -v status`".to_owned()),
+        Holder::Foreign { .. } => Some("if it does not let go, end that program; it cannot be broken".to_owned()),
+        Holder::Lease { since_us, token, .. } => {
+            let held = Duration::from_micros(wall_clock_us().saturating_sub(*since_us));
+            let advice =
+                format!("if it is stuck: `talkstick break {key} --token {token}`, with --kill as the last resort");
+            (held > HELD_LONG).then_some(advice)
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The wait for the lock: what ends it, what is said, and what is heard of the lease later.
+
+use std::{
+    io,
+    ops::ControlFlow,
+    sync::{Arc, mpsc},
+};
+
+use lock_core::{DistributedLock, DistributedLockExt, Guard, LockEvent, Observer};
+
+use super::{
+    drive::{Driven, drive},
+    plan::Plan,
+    report::{Finished, Outcome},
+    signals::SignalPipe,
+};
+use crate::{ExitStatus, backends, settings::Settings, ui::Talk, waiting::Announcer};
+
+/// Opens the store and waits in line.
+pub(super) fn acquire(
+    plan: &Plan,
+    settings: &Settings,
+    talk: Talk,
+    signals: &SignalPipe,
+    events: mpsc::Sender<LockEvent>,
+) -> Result<Guard, Box<Finished>> {
+    let settings = settings.clone();
+    let opening = drive(async move { backends::open(&settings).await }, signals, ends_wait);
+    let lock = until_done(opening)?.map_err(Finished::unavailable)?;
+    let capabilities = lock.capabilities();
+    plan.check_against(&capabilities).map_err(Finished::usage)?;
+    if plan.ttl_given && !capabilities.expires {
+        talk.warn(&format!("--ttl has no effect on {lock}: its leases end with their holder"));
+    }
+    if !capabilities.cross_process {
+        talk.warn(&format!("{lock} excludes nobody outside this process"));
+    }
+    let options = plan.acquire_options(observer(plan, &lock, talk, events, signals));
+    let key = plan.key.clone();
+    let acquiring = drive(async move { lock.acquire(&key, &options).await }, signals, ends_wait);
+    Ok(until_done(acquiring)?.map_err(|error| Finished::not_acquired(error, plan.not_acquired, plan.wait))?)
+}
+
+fn until_done<T>(driven: io::Result<Driven<T>>) -> Result<T, Box<Finished>> {
+    match driven {
+        Ok(Driven::Done(output)) => Ok(output),
+        Ok(Driven::Interrupted(signal)) => {
+            Err(Box::new(Finished::without_lease(Outcome::Interrupted, status_of_signal(signal), None)))
+        }
+        Err(error) => Err(Box::new(Finished::system("wait for the lock", &error))),
+    }
+}
+
+fn status_of_signal(signal: i32) -> ExitStatus {
+    ExitStatus::signalled(u8::try_from(signal).unwrap_or(u8::MAX))
+}
+
+/// What signals mean while there is no child: to end ends the wait, to stop stops us, the rest has nobody to go to.
+fn ends_wait(signal: i32) -> io::Result<ControlFlow<()>> {
+    match signal {
+        libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT => Ok(ControlFlow::Break(())),
+        libc::SIGTSTP => stop_ourselves().map(ControlFlow::Continue),
+        _ => Ok(ControlFlow::Continue(())),
+    }
+}
+
+/// Stops this process as a shell's ^Z would; returns when it is continued.
+pub(super) fn stop_ourselves() -> io::Result<()> {
+    Ok(rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?)
+}
+
+/// Announces the wait, and passes on what the attendance must hear.
+fn observer(
+    plan: &Plan,
+    lock: &Arc<dyn DistributedLock>,
+    talk: Talk,
+    events: mpsc::Sender<LockEvent>,
+    signals: &SignalPipe,
+) -> Observer {
+    let waits = !plan.wait.is_zero();
+    let (announcer, bell) = (Announcer::new(lock, talk), signals.bell());
+    Observer::new(move |event| {
+        // Who does not wait has nothing to announce.
+        if waits || !matches!(event, LockEvent::Queued { .. }) {
+            announcer.hear(event);
+        }
+        if matches!(event, LockEvent::Renewed { .. } | LockEvent::Lost { .. }) {
+            // Nobody hears any more when the run is over.
+            let _over = events.send(event.clone());
+            bell.ring();
+        }
+    })
+}

@@ -1,0 +1,267 @@
+//! `run` on Unix: waits for the lock, has the supervisor start the child, and stands between the child and the world.
+
+use std::{io, ops::ControlFlow, os::fd::AsFd, sync::mpsc, time::Duration};
+
+use lock_core::{Guard, LockEvent, LossReason, Moment};
+use rustix::{
+    event::{PollFd, PollFlags},
+    process::Pid,
+};
+
+use super::{
+    acquire::{acquire, stop_ourselves},
+    drive::{Driven, drive},
+    environment,
+    group::Group,
+    plan::Plan,
+    report::{Finished, Outcome},
+    signals::{BELL, PASSED_ON, SignalPipe, ignore, poll_for},
+    supervisor::Supervisor,
+    terminal::Terminal,
+    wire::{Ending, News, Order, Start},
+};
+use crate::{
+    ExitStatus,
+    error::{CommandError, ErrorKind},
+    settings::Settings,
+    ui::Talk,
+};
+
+/// Runs the plan. Must be called while the process has one thread.
+pub(super) fn attend(plan: &Plan, settings: &Settings, talk: Talk) -> Finished {
+    let supervisor = match Supervisor::fork(&plan.command) {
+        Ok(supervisor) => supervisor,
+        Err(error) => return Finished::system("start the supervisor", &error),
+    };
+    let finished = match hear_signals() {
+        Ok(signals) => wait_and_run(plan, settings, talk, &supervisor, &signals),
+        Err(error) => Finished::system("catch signals", &error),
+    };
+    supervisor.reap();
+    finished
+}
+
+fn hear_signals() -> io::Result<SignalPipe> {
+    let signals = SignalPipe::open()?;
+    signals.catch(&PASSED_ON)?;
+    // Taking the terminal back from the child is an act from the background, which would stop us otherwise.
+    ignore(libc::SIGTTOU)?;
+    Ok(signals)
+}
+
+fn wait_and_run(
+    plan: &Plan,
+    settings: &Settings,
+    talk: Talk,
+    supervisor: &Supervisor,
+    signals: &SignalPipe,
+) -> Finished {
+    let began = Moment::now();
+    let (events, heard) = mpsc::channel();
+    let guard = match acquire(plan, settings, talk, signals, events) {
+        Ok(guard) => guard,
+        Err(finished) => return Finished { waited: began.elapsed(), ..*finished },
+    };
+    let (waited, granted) = (began.elapsed(), Moment::now());
+    let attendance = Attendance {
+        plan,
+        talk,
+        supervisor,
+        signals,
+        heard,
+        terminal: Terminal::open(),
+        group: None,
+        lost: None,
+        told_to_stop: false,
+    };
+    let finished = attendance.run(guard);
+    Finished { waited, held: Some(granted.elapsed()), ..finished }
+}
+
+/// What the next look at the wire brought.
+enum Heard {
+    Nothing,
+    News(News),
+    /// The supervisor is gone.
+    End,
+}
+
+/// A run under its lease.
+struct Attendance<'a> {
+    plan: &'a Plan,
+    talk: Talk,
+    supervisor: &'a Supervisor,
+    signals: &'a SignalPipe,
+    heard: mpsc::Receiver<LockEvent>,
+    terminal: Terminal,
+    /// The child's process group, once it runs.
+    group: Option<Pid>,
+    lost: Option<LossReason>,
+    /// TSTP came to us, not to the child alone.
+    told_to_stop: bool,
+}
+
+impl Attendance<'_> {
+    fn run(mut self, guard: Guard) -> Finished {
+        let finished = match self.start(&guard).and_then(|()| self.until_ended(&guard)) {
+            Ok(finished) => finished,
+            Err(error) => {
+                self.end_without_supervisor();
+                Finished::system("watch the command", &error)
+            }
+        };
+        let finished = finished.under(&guard);
+        if let Some(group) = self.group {
+            self.terminal.take_back(group);
+        }
+        self.release(guard);
+        finished
+    }
+
+    fn start(&mut self, guard: &Guard) -> io::Result<()> {
+        let nanoseconds = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let terminal = self.terminal.is_for_child();
+        let grace_ns = nanoseconds(self.plan.grace);
+        let start = Start {
+            environment: environment::of_child(self.plan, guard),
+            terminal,
+            deadline_ns: guard.deadline().map(Moment::since_boot_ns),
+            grace_ns,
+            // Below another run, the lease is not ours: its own supervisor waits for ours, but not beyond the lease.
+            orphan_grace_ns: if guard.is_inherited() && guard.deadline().is_some() { 0 } else { grace_ns },
+        };
+        if terminal {
+            self.terminal.taken_by_child();
+        }
+        self.supervisor.wire.send(&Order::Start(start), guard.liveness().map(|gate| gate.as_fd()))
+    }
+
+    fn until_ended(&mut self, guard: &Guard) -> io::Result<Finished> {
+        loop {
+            // First the bytes, then what they stand for: what comes after a byte was read rings once more.
+            while let Some(byte) = self.signals.next()? {
+                if byte != BELL {
+                    self.pass_on(byte.into())?;
+                }
+            }
+            while let Ok(event) = self.heard.try_recv() {
+                self.lease_changed(guard, event)?;
+            }
+            match self.listen()? {
+                Heard::News(News::Started(pid)) => self.group = Pid::from_raw(pid),
+                Heard::News(News::Stopped(signal)) => self.child_stopped(signal)?,
+                Heard::News(News::NotStarted { not_found, why }) => return Ok(self.not_started(not_found, &why)),
+                Heard::News(News::Ended(ending)) => return Ok(self.ended(guard, ending)),
+                Heard::End => return Err(io::Error::other("the supervisor is gone")),
+                Heard::Nothing => {}
+            }
+        }
+    }
+
+    /// Sleeps until the supervisor says something, a signal comes, or the lease changes.
+    fn listen(&self) -> io::Result<Heard> {
+        let wire = &self.supervisor.wire;
+        poll_for(&mut [PollFd::new(wire, PollFlags::IN), PollFd::new(self.signals, PollFlags::IN)], None)?;
+        if !poll_for(&mut [PollFd::new(wire, PollFlags::IN)], Some(Duration::ZERO))? {
+            return Ok(Heard::Nothing);
+        }
+        Ok(self.supervisor.wire.receive()?.map_or(Heard::End, |(news, _)| Heard::News(news)))
+    }
+
+    fn order(&self, order: &Order) -> io::Result<()> {
+        match self.supervisor.wire.send(order, None) {
+            // Its last words are still to be read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            sent => sent,
+        }
+    }
+
+    fn pass_on(&mut self, signal: i32) -> io::Result<()> {
+        match signal {
+            libc::SIGTSTP => self.told_to_stop = true,
+            // The shell put us in the foreground: there the child belongs.
+            libc::SIGCONT => self.give_terminal(),
+            _ => {}
+        }
+        self.order(&Order::Signal(signal))
+    }
+
+    fn give_terminal(&mut self) {
+        if let Some(group) = self.group {
+            self.terminal.give_again(group);
+        }
+    }
+
+    fn child_stopped(&mut self, signal: i32) -> io::Result<()> {
+        let wants_terminal = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
+        if wants_terminal && self.group.is_some_and(|group| self.terminal.give(group)) {
+            return self.order(&Order::Signal(libc::SIGCONT));
+        }
+        match std::mem::take(&mut self.told_to_stop) {
+            true => stop_ourselves(),
+            false => {
+                self.terminal.stop_along();
+                Ok(())
+            }
+        }
+    }
+
+    fn lease_changed(&mut self, guard: &Guard, event: LockEvent) -> io::Result<()> {
+        match event {
+            LockEvent::Renewed { .. } => match guard.deadline() {
+                Some(deadline) => self.order(&Order::Deadline(deadline.since_boot_ns())),
+                None => Ok(()),
+            },
+            LockEvent::Lost { reason, .. } => {
+                self.lost = Some(reason);
+                self.order(&Order::End)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn not_started(&self, not_found: bool, why: &str) -> Finished {
+        let status = if not_found { ExitStatus::RUN_NOT_FOUND } else { ExitStatus::RUN_NOT_EXECUTABLE };
+        let program = self.plan.command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
+        let error = CommandError::new(ErrorKind::Usage, format!("cannot run `{program}`: {why}"));
+        Finished::without_lease(Outcome::NotStarted, status, Some(error))
+    }
+
+    fn ended(&mut self, guard: &Guard, ending: Ending) -> Finished {
+        // A host that was suspended or a process that was stopped learns only now that the lease ended before the child.
+        let lost = ending.forced || self.lost.is_some() || guard.check().is_err();
+        if !lost {
+            return Finished::without_lease(Outcome::Ran, ExitStatus::new(ending.status), None);
+        }
+        while let Ok(event) = self.heard.try_recv() {
+            if let LockEvent::Lost { reason, .. } = event {
+                self.lost.get_or_insert(reason);
+            }
+        }
+        let error = Finished::lost(&self.plan.key, self.lost.as_ref());
+        Finished::without_lease(Outcome::Lost, ExitStatus::RUN_LEASE_LOST, Some(error))
+    }
+
+    /// The supervisor was killed, which the child's kernel belt has noticed; what is left of its group is ended here.
+    fn end_without_supervisor(&self) {
+        if let Some(group) = self.group {
+            Group::new(group).end_by_force();
+        }
+    }
+
+    /// Lets go. Inheritors may still be at work under the lease: signals go on to what is left of the group.
+    fn release(&mut self, guard: Guard) {
+        let supervisor = self.supervisor;
+        let released = drive(guard.release(), self.signals, |signal| {
+            // The group may be gone, and the supervisor with it.
+            let _gone = supervisor.wire.send(&Order::Signal(signal), None);
+            Ok(ControlFlow::Continue(()))
+        });
+        match released {
+            Ok(Driven::Done(Ok(())) | Driven::Interrupted(_)) => {}
+            Ok(Driven::Done(Err(error))) => self.talk.warn(&crate::error::chain(&error)),
+            Err(error) => self.talk.warn(&format!("the release of the lock was not seen through: {error}")),
+        }
+        let _gone = self.order(&Order::Released);
+    }
+}

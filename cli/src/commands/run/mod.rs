@@ -1,0 +1,80 @@
+//! `run`: a command under a lock.
+
+#[cfg(unix)]
+mod acquire;
+#[cfg(unix)]
+mod attend;
+#[cfg(unix)]
+mod descriptors;
+#[cfg(unix)]
+mod drive;
+#[cfg(unix)]
+mod ending;
+mod environment;
+#[cfg(unix)]
+mod group;
+#[cfg(unix)]
+mod launch;
+mod plan;
+#[cfg(not(unix))]
+mod portable;
+mod report;
+#[cfg(unix)]
+mod signals;
+#[cfg(unix)]
+mod supervisor;
+#[cfg(unix)]
+mod terminal;
+#[cfg(unix)]
+mod watch;
+#[cfg(unix)]
+mod wire;
+
+use std::time::Duration;
+
+#[cfg(unix)]
+use attend::attend;
+use plan::Plan;
+#[cfg(not(unix))]
+use portable::attend;
+use report::{Finished, JsonTo, report};
+
+use crate::{ExitStatus, args::RunArgs, error::CommandError, settings::Settings, ui::Ui};
+
+/// How long before the lease's end the child's group is killed: time for the kernel to end it and for us to see it.
+const KILL_MARGIN: Duration = Duration::from_millis(50);
+
+/// Runs the command. Must be called while the process has one thread.
+pub(crate) fn run(args: RunArgs, settings: Settings, ui: &mut Ui) -> ExitStatus {
+    let talk = ui.talk();
+    let key = args.key.clone();
+    let (to, finished) = match json_to(&args, ui) {
+        Err(error) => (JsonTo::Stderr, Finished::usage(error)),
+        Ok(to) => match Plan::new(args, &settings) {
+            Ok(plan) => (to, attend(&plan, &settings, talk)),
+            Err(error) => (to, Finished::usage(error)),
+        },
+    };
+    report(&key, &finished, to, talk);
+    finished.status
+}
+
+#[cfg(unix)]
+fn json_to(args: &RunArgs, ui: &Ui) -> Result<JsonTo, CommandError> {
+    match args.json_fd {
+        None if ui.is_json() => Ok(JsonTo::Stderr),
+        None => Ok(JsonTo::Nobody),
+        Some(number) => terminal::adopt_descriptor(number)
+            .map(JsonTo::File)
+            .map_err(|error| CommandError::usage(format!("--json-fd {number}: {error}"))),
+    }
+}
+
+#[cfg(not(unix))]
+fn json_to(args: &RunArgs, ui: &Ui) -> Result<JsonTo, CommandError> {
+    match args.json_fd {
+        None if ui.is_json() => Ok(JsonTo::Stderr),
+        None => Ok(JsonTo::Nobody),
+        Some(_) => Err(CommandError::usage("--json-fd needs descriptors by number, which this system does not have")),
+    }
+}

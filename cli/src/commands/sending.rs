@@ -1,0 +1,245 @@
+//! What `send` and `broadcast` share: from checked arguments to receipts.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use deliver::{Agent, Cleaned, Deliverer, Journal, Message, Receipt, SendOptions, State, Stop, SurfaceKind};
+use lock_core::DistributedLock;
+
+use super::agents::show_place;
+use crate::{
+    ExitStatus,
+    args::{Delivering, Timeout, WaitLevel},
+    backends,
+    error::{CommandError, ErrorKind},
+    message_source,
+    settings::{Settings, without_password},
+    signals, surfaces,
+    ui::Ui,
+    waiting,
+};
+
+/// In a line of senders each hold takes a second or more, so that a shorter wait often ends before its turn.
+const TIMEOUT_SENSIBLE: Duration = Duration::from_secs(10);
+
+/// One message on its way to some agents.
+pub(crate) struct Sending<'a> {
+    settings: &'a Settings,
+    args: &'a Delivering,
+    timeout: Duration,
+    message: Message,
+    cleaned: Cleaned,
+}
+
+impl<'a> Sending<'a> {
+    /// Reads and checks everything that can be checked without touching anything.
+    pub(crate) fn prepare(args: &'a Delivering, settings: &'a Settings, ui: &mut Ui) -> Result<Self, CommandError> {
+        let timeout = built_timeout(args, settings)?;
+        let (message, cleaned) = message_source::read(&args.content, settings.send.message_bytes_max)?;
+        if !cleaned.is_nothing() {
+            ui.warn(&format!("the message was cleaned; {cleaned}"));
+        }
+        if timeout < TIMEOUT_SENSIBLE {
+            let setting = if args.timeout.is_some() { "--timeout" } else { "send.timeout" };
+            let shown = crate::args::show_span(timeout);
+            ui.warn(&format!("{setting} {shown} is below 10s: in a line of senders it may end before its turn comes"));
+        }
+        let message = message.with_from(args.from.as_deref().unwrap_or_default());
+        Ok(Self { settings, args, timeout, message, cleaned })
+    }
+
+    /// Says what would be done for each agent, and does nothing.
+    pub(crate) fn dry_run(&self, agents: &[&Agent], ui: &mut Ui) -> Result<ExitStatus, CommandError> {
+        backends::check_built(self.settings)?;
+        for agent in agents {
+            agent.surface.check_built().map_err(|error| CommandError::chain(ErrorKind::NotBuilt, &error))?;
+            self.refuse_newlines(agent)?;
+        }
+        for agent in agents {
+            match ui.is_json() {
+                true => ui.json(&self.plan_json(agent)),
+                false => ui.data(&self.plan_line(agent)),
+            }
+        }
+        Ok(ExitStatus::SUCCESS)
+    }
+
+    fn refuse_newlines(&self, agent: &Agent) -> Result<(), CommandError> {
+        if agent.profile.multiline || !self.message.text().contains('\n') {
+            return Ok(());
+        }
+        let error = deliver::SendError::Newlines { agent: agent.name.clone(), profile: agent.profile.name.clone() };
+        Err(CommandError::chain(ErrorKind::Rejected, &error))
+    }
+
+    fn plan_line(&self, agent: &Agent) -> String {
+        format!(
+            "{}: would paste {} bytes at {} ({}, profile {}) under the lock `{}` of {}, priority {}, within {}",
+            agent.name,
+            self.message.text().len(),
+            show_place(&agent.place),
+            agent.surface,
+            agent.profile.name,
+            self.settings.send.desktop_key,
+            without_password(&self.settings.lock.backend),
+            self.args.priority,
+            crate::args::show_span(self.timeout),
+        )
+    }
+
+    fn plan_json(&self, agent: &Agent) -> serde_json::Value {
+        serde_json::json!({
+            "dry_run": true,
+            "agent": agent.name,
+            "surface": agent.surface,
+            "point": agent.place.point,
+            "window": agent.place.window,
+            "profile": agent.profile.name,
+            "key": self.settings.send.desktop_key,
+            "backend": without_password(&self.settings.lock.backend),
+            "priority": self.args.priority,
+            "timeout_ms": self.timeout.as_millis() as u64,
+            "bytes": self.message.text().len(),
+            "cleaned": self.cleaned,
+        })
+    }
+
+    /// Sends to each agent in turn, and reports each as it is done.
+    pub(crate) fn deliver(
+        &self,
+        agents: &[&Agent],
+        ui: &mut Ui,
+        mut report: impl FnMut(&Done<'_>, &mut Ui),
+    ) -> Result<ExitStatus, CommandError> {
+        crate::runtime::start()?.block_on(async {
+            let stop = Stop::new();
+            signals::stop_on_signals(&stop)?;
+            let lock = backends::open(self.settings).await?;
+            backends::warn_if_weak(&lock, ui);
+            let options = self.options(&lock, &stop, ui);
+            let mut deliverers = HashMap::new();
+            let mut worst = ExitStatus::SUCCESS;
+            for agent in agents {
+                let deliverer = self.deliverer(&mut deliverers, agent.surface, &lock)?;
+                let done = self.deliver_one(&deliverer, agent, &options).await;
+                worst = worst.worse_of(done.status);
+                report(&done, ui);
+            }
+            Ok(worst)
+        })
+    }
+
+    fn options(&self, lock: &Arc<dyn DistributedLock>, stop: &Stop, ui: &Ui) -> SendOptions {
+        SendOptions {
+            priority: self.args.priority,
+            timeout: self.timeout,
+            timeout_setting: "--timeout (or send.timeout)",
+            ttl: self.settings.lock.ttl,
+            label: self.args.from.clone().unwrap_or_default(),
+            held: self.settings.held.clone(),
+            observer: Some(waiting::announce(lock, ui.talk())),
+            stop: stop.clone(),
+        }
+    }
+
+    fn deliverer(
+        &self,
+        open: &mut HashMap<SurfaceKind, Arc<Deliverer>>,
+        kind: SurfaceKind,
+        lock: &Arc<dyn DistributedLock>,
+    ) -> Result<Arc<Deliverer>, CommandError> {
+        if let Some(known) = open.get(&kind) {
+            return Ok(Arc::clone(known));
+        }
+        let key = self.settings.send.desktop_key.clone();
+        let journal = Journal::open(&self.settings.root.path, &key)
+            .map_err(|error| CommandError::chain(ErrorKind::Config, &error).hint("nothing was typed"))?;
+        let deliverer = Arc::new(Deliverer::new(Arc::clone(lock), key, surfaces::open(kind, self.settings)?, journal));
+        open.insert(kind, Arc::clone(&deliverer));
+        Ok(deliverer)
+    }
+
+    async fn deliver_one<'b>(&'b self, deliverer: &Deliverer, agent: &'b Agent, options: &SendOptions) -> Done<'b> {
+        let (receipt, stored) = match deliverer.send(&self.message, agent, options).await {
+            Ok(receipt) => (receipt, None),
+            Err(error) => (error.receipt(&self.message, agent), Some(error)),
+        };
+        let stopped = options.stop.requested().filter(|_| reason(&receipt) == "stopped");
+        let status = match stopped {
+            Some(by) => signals::exit_status(by),
+            None => exit_status(&receipt),
+        };
+        tracing::debug!(?receipt, error = ?stored, "settled");
+        Done { receipt, status, cleaned: &self.cleaned }
+    }
+}
+
+/// One agent's outcome.
+pub(crate) struct Done<'a> {
+    pub(crate) receipt: Receipt,
+    pub(crate) status: ExitStatus,
+    cleaned: &'a Cleaned,
+}
+
+impl Done<'_> {
+    /// The receipt as `--json` prints it: with its exit status, and what cleaning took out.
+    pub(crate) fn as_json(&self) -> serde_json::Value {
+        let mut object = serde_json::to_value(&self.receipt).unwrap_or_default();
+        object["exit"] = self.status.code().into();
+        if !self.cleaned.is_nothing() {
+            object["cleaned"] = serde_json::json!(self.cleaned);
+        }
+        object
+    }
+
+    /// What the sender can do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self.status {
+            ExitStatus::UNCERTAIN => Some("look at the agent's window before sending again: it may be typed already"),
+            ExitStatus::NO_LOCK => Some("nothing was typed; `talkstick status` shows who holds the lock"),
+            ExitStatus::NO_TARGET => Some("nothing was typed; check the place with `talkstick doctor`"),
+            ExitStatus::BLOCKED => Some("nothing was typed; send again when the screen is free"),
+            ExitStatus::REJECTED => Some("nothing was typed; it is safe to send again"),
+            ExitStatus::CONFIG => Some("nothing was typed; `talkstick doctor` checks lock store and display"),
+            _ => None,
+        }
+    }
+}
+
+fn reason(receipt: &Receipt) -> &str {
+    receipt.reason.as_ref().map_or("", |reason| reason.code.as_ref())
+}
+
+/// The status of a receipt: by how far it came, then by what was in the way.
+fn exit_status(receipt: &Receipt) -> ExitStatus {
+    match receipt.state {
+        State::Submitted | State::Confirmed => return ExitStatus::SUCCESS,
+        State::Uncertain => return ExitStatus::UNCERTAIN,
+        _ => {}
+    }
+    match reason(receipt) {
+        "not_built" => ExitStatus::USAGE,
+        "target_gone" | "ambiguous_target" | "outside_screens" => ExitStatus::NO_TARGET,
+        "no_lock" => ExitStatus::NO_LOCK,
+        "covered" | "grabbed" | "interference" => ExitStatus::BLOCKED,
+        "id_conflict" => ExitStatus::CONFLICT,
+        "lock_store" | "journal" | "no_display" | "no_such_key" => ExitStatus::CONFIG,
+        _ => ExitStatus::REJECTED,
+    }
+}
+
+/// The wait, and a refusal of what this version does not have.
+fn built_timeout(args: &Delivering, settings: &Settings) -> Result<Duration, CommandError> {
+    if args.id.is_some() {
+        return Err(CommandError::not_built("`--id`"));
+    }
+    match args.wait {
+        WaitLevel::Submitted => {}
+        WaitLevel::Queued => return Err(CommandError::not_built("`--wait queued`")),
+        WaitLevel::Confirmed => return Err(CommandError::not_built("`--wait confirmed`")),
+    }
+    match args.timeout {
+        Some(Timeout::Adaptive) => Err(CommandError::not_built("`--timeout adaptive`")),
+        Some(Timeout::Span(span)) => Ok(span),
+        None => Ok(settings.send.timeout),
+    }
+}

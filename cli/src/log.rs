@@ -1,0 +1,26 @@
+//! Debug logs to stderr.
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::{args::GlobalArgs, env_vars, ui::Ui};
+
+/// Starts logging when `-v` or the environment asks for it: `-v` every attempt, wake, place in line, grant and release;
+/// `-vv` everything.
+pub(crate) fn start(global: &GlobalArgs, ui: &Ui) {
+    let wanted = match global.verbose {
+        0 => None,
+        1 => Some("debug"),
+        _ => Some("trace"),
+    };
+    let Some(filter) = env_vars::text(env_vars::LOG).or(wanted.map(str::to_owned)) else { return };
+    let filter = match EnvFilter::try_new(&filter) {
+        Ok(filter) => filter,
+        Err(error) => {
+            ui.talk().warn(&format!("{} is ignored: {error}", env_vars::LOG));
+            EnvFilter::new(wanted.unwrap_or("warn"))
+        }
+    };
+    let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ui.talk().is_colored());
+    // Only a second call in one process fails, and then the first one's logging goes on.
+    let _already_logging = logs.try_init();
+}

@@ -1,0 +1,204 @@
+//! Settings: resolved and validated, each value with its origin.
+
+mod agents;
+pub(crate) mod edit;
+mod files;
+mod layers;
+mod raw;
+pub(crate) mod root;
+pub(crate) mod schema;
+
+use std::{path::PathBuf, time::Duration};
+
+pub(crate) use agents::Agents;
+use config::{Value, ValueKind};
+use deliver::simulated::Address;
+pub(crate) use files::read_if_there;
+use lock_core::{HeldLeases, LockKey, Sweep};
+use raw::RawSettings;
+pub(crate) use root::Root;
+
+use crate::{
+    args::GlobalArgs,
+    env_vars,
+    error::{CommandError, ErrorKind},
+};
+
+/// Everything a command works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Where talkstick.toml and the locks are.
+    pub(crate) root: Root,
+    /// The configuration that `agents add` and the like change: the named one, or the root's.
+    pub(crate) own_file: PathBuf,
+    /// The files that were read, weakest first.
+    pub(crate) files: Vec<PathBuf>,
+    /// The lock store.
+    pub(crate) lock: LockSettings,
+    /// How messages are sent.
+    pub(crate) send: SendSettings,
+    /// Where the simulated desktop listens.
+    pub(crate) simulated: Option<Address>,
+    /// How `run` waits and ends its child.
+    pub(crate) run: RunSettings,
+    /// To whom.
+    pub(crate) agents: Agents,
+    /// Leases that this process may work under.
+    pub(crate) held: HeldLeases,
+    /// Each setting's value and origin.
+    pub(crate) values: Vec<SettingValue>,
+}
+
+/// One setting as resolved.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct SettingValue {
+    /// Its dotted path.
+    pub(crate) key: String,
+    /// Its value.
+    pub(crate) value: serde_json::Value,
+    /// Where it comes from.
+    pub(crate) origin: String,
+}
+
+/// The lock store.
+#[derive(Debug, Clone)]
+pub(crate) struct LockSettings {
+    /// A backend's name or URL.
+    pub(crate) backend: String,
+    /// How long a lease may go without renewal, where leases expire.
+    pub(crate) ttl: Duration,
+    /// Use a network file system although flock does not exclude between its clients.
+    pub(crate) allow_network_fs: bool,
+    /// Longest line of one key.
+    pub(crate) queue_max: usize,
+    /// How often a waiter looks for itself.
+    pub(crate) sweep: Sweep,
+}
+
+/// How messages are sent.
+#[derive(Debug, Clone)]
+pub(crate) struct SendSettings {
+    /// How long to wait, up to the paste.
+    pub(crate) timeout: Duration,
+    /// Longest message.
+    pub(crate) message_bytes_max: usize,
+    /// The lock of this desktop.
+    pub(crate) desktop_key: LockKey,
+}
+
+/// How `run` waits and ends its child.
+#[derive(Debug, Clone)]
+pub(crate) struct RunSettings {
+    /// How long to wait for the lock.
+    pub(crate) timeout: Duration,
+    /// How long the child may take to end after TERM before it is killed.
+    pub(crate) grace: Duration,
+}
+
+impl Settings {
+    /// Resolves the settings: defaults < system < user < root < environment < flags.
+    pub(crate) fn resolve(global: &GlobalArgs) -> Result<Self, CommandError> {
+        refuse_password(global.backend.as_deref().unwrap_or_default())?;
+        let root = root::find(global.root.as_deref())?;
+        let texts = files::read_all(&root, global.config.as_deref())?;
+        let flags: Vec<_> = global.backend.iter().map(|url| ("lock.backend", "--backend", url.clone())).collect();
+        let merged = layers::merge(&texts, &flags)?;
+        let values: Vec<_> = layers::leaves(&merged.cache).into_iter().map(SettingValue::new).collect();
+        let raw: RawSettings = merged.try_deserialize().map_err(|error| malformed(&error, &values))?;
+        let own_file = global.config.clone().unwrap_or_else(|| root.path.join(root::CONFIG_FILE));
+        Ok(Self {
+            own_file,
+            root,
+            files: texts.into_iter().map(|text| text.path).collect(),
+            agents: Agents::build(raw.agents, &raw.profiles)?,
+            lock: LockSettings {
+                backend: raw.lock.backend,
+                ttl: raw.lock.ttl.0,
+                allow_network_fs: raw.file.allow_network_fs,
+                queue_max: raw.queue.max,
+                sweep: sweep(&raw.sweep)?,
+            },
+            send: SendSettings {
+                timeout: raw.send.timeout.0,
+                message_bytes_max: raw.message.bytes_max,
+                desktop_key: LockKey::new(raw.desktop.key)
+                    .map_err(|error| CommandError::config(format!("`desktop.key`: {error}")))?,
+            },
+            simulated: raw.simulated.address.as_deref().map(simulated).transpose()?,
+            run: RunSettings { timeout: raw.run.timeout.0, grace: raw.run.grace.0 },
+            held: HeldLeases::parse(&env_vars::text(env_vars::HELD).unwrap_or_default()),
+            values,
+        })
+    }
+}
+
+/// A value of the wrong shape. Lengths and the like come without their place, which is added.
+fn malformed(error: &config::ConfigError, values: &[SettingValue]) -> CommandError {
+    let error = CommandError::chain(ErrorKind::Config, error);
+    let named = values.iter().find(|value| error.message.ends_with(&format!("for key `{}`", value.key)));
+    let message = match named {
+        Some(value) => format!("{} in {}", error.message, value.origin),
+        None => error.message,
+    };
+    CommandError::config(message)
+}
+
+/// Every user of the host can read the arguments of a process.
+fn refuse_password(url: &str) -> Result<(), CommandError> {
+    match without_password(url) == url {
+        true => Ok(()),
+        false => Err(CommandError::usage("--backend must not carry a user or a password: all users can read it")
+            .hint("put the URL into talkstick.toml (mode 0600) as `lock.backend`")),
+    }
+}
+
+fn simulated(address: &str) -> Result<Address, CommandError> {
+    address.parse().map_err(|error| CommandError::config(format!("`simulated.address`: {error}")))
+}
+
+/// The sweep is the net under lost wake-ups: it may be slow, but never off, and never a busy loop.
+fn sweep(raw: &raw::RawSweep) -> Result<Sweep, CommandError> {
+    let sweep = Sweep { first: raw.first.0, factor: raw.factor, max: raw.max.0 };
+    let wrong = |key: &str, rule: &str| Err(CommandError::config(format!("`sweep.{key}` must be {rule}")));
+    match sweep {
+        Sweep { first, .. } if first < Duration::from_millis(10) => wrong("first", "at least 10ms"),
+        Sweep { factor, .. } if !(1.0..=10.0).contains(&factor) => wrong("factor", "between 1 and 10"),
+        Sweep { first, max, .. } if max < first => wrong("max", "at least `sweep.first`"),
+        Sweep { max, .. } if max > Duration::from_secs(60) => wrong("max", "at most 1m"),
+        sweep => Ok(sweep),
+    }
+}
+
+impl SettingValue {
+    fn new((path, value): (Vec<String>, Value)) -> Self {
+        let origin = value.origin().unwrap_or("default").to_owned();
+        let mut value = as_json(&value);
+        if let serde_json::Value::String(text) = &mut value {
+            *text = without_password(text);
+        }
+        Self { key: path.join("."), value, origin }
+    }
+}
+
+fn as_json(value: &Value) -> serde_json::Value {
+    match &value.kind {
+        ValueKind::Boolean(truth) => (*truth).into(),
+        ValueKind::I64(number) => (*number).into(),
+        ValueKind::Float(number) => (*number).into(),
+        ValueKind::String(text) => text.as_str().into(),
+        ValueKind::Array(values) => values.iter().map(as_json).collect(),
+        ValueKind::Table(table) => table.iter().map(|(name, value)| (name.clone(), as_json(value))).collect(),
+        // No layer makes other kinds.
+        other => other.to_string().into(),
+    }
+}
+
+/// A URL without the password in it.
+pub(crate) fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+        None => url.to_owned(),
+    }
+}

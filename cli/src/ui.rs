@@ -1,0 +1,193 @@
+//! What is printed where: data to stdout, talk to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::{
+    ExitStatus,
+    args::{ColorWhen, GlobalArgs},
+    env_vars,
+    error::CommandError,
+};
+
+/// The two streams of one run. Control characters in what it prints are shown as `\u{..}`: names and titles come from
+/// strangers.
+#[derive(Debug)]
+pub(crate) struct Ui {
+    json: bool,
+    /// Stdout belongs to somebody else: the child of `run`.
+    stdout_is_taken: bool,
+    talk: Talk,
+}
+
+/// The stderr half, which other threads may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Talk {
+    quiet: bool,
+    color: bool,
+}
+
+impl Ui {
+    pub(crate) fn new(global: &GlobalArgs) -> Self {
+        let color = match global.color {
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto => !env_vars::is_set(env_vars::NO_COLOR) && io::stderr().is_terminal(),
+        };
+        Self { json: global.json, stdout_is_taken: false, talk: Talk { quiet: global.quiet, color } }
+    }
+
+    /// Whether data is to be JSON.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// From now on, data goes to stderr.
+    pub(crate) const fn leave_stdout(&mut self) {
+        self.stdout_is_taken = true;
+    }
+
+    pub(crate) const fn talk(&self) -> Talk {
+        self.talk
+    }
+
+    /// Prints lines of data.
+    pub(crate) fn data(&mut self, text: &str) {
+        print(&mut io::stdout().lock(), text);
+    }
+
+    /// Prints one object of data as a line of JSON.
+    pub(crate) fn json(&mut self, object: &impl Serialize) {
+        match serde_json::to_string(object) {
+            Ok(line) if self.stdout_is_taken => print(&mut io::stderr().lock(), &line),
+            Ok(line) => print(&mut io::stdout().lock(), &line),
+            Err(error) => self.talk.warn(&format!("the output cannot be written as JSON: {error}")),
+        }
+    }
+
+    /// Says what happens, unless quiet.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.talk.say(text);
+    }
+
+    /// Says what should not be missed, also when quiet.
+    pub(crate) fn warn(&mut self, text: &str) {
+        self.talk.warn(text);
+    }
+
+    /// Shows an error with its hints on stderr, and with `--json` as an object on stdout; returns its exit status.
+    pub(crate) fn fail(&mut self, error: &CommandError) -> ExitStatus {
+        if self.json {
+            self.json(&serde_json::json!({
+                "error": {"code": error.kind.code(), "message": error.message, "hints": error.hints},
+                "exit": error.exit_status().code(),
+            }));
+        }
+        self.talk.error(error);
+        error.exit_status()
+    }
+}
+
+impl Talk {
+    /// Without colours: for helper processes.
+    pub(crate) const fn plain() -> Self {
+        Self { quiet: false, color: false }
+    }
+
+    pub(crate) fn say(self, text: &str) {
+        if !self.quiet {
+            print(&mut io::stderr().lock(), text);
+        }
+    }
+
+    pub(crate) fn warn(self, text: &str) {
+        write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("33", "warning:"), printable(text)));
+    }
+
+    pub(crate) fn error(self, error: &CommandError) {
+        self.failure(&error.message, error.hints.iter().map(String::as_str));
+    }
+
+    /// What to do, unless quiet.
+    pub(crate) fn hint(self, hint: &str) {
+        if !self.quiet {
+            write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("36", "hint:"), printable(hint)));
+        }
+    }
+
+    /// An error line with its hints below it.
+    pub(crate) fn failure<'h>(self, message: &str, hints: impl IntoIterator<Item = &'h str>) {
+        let mut text = format!("{} {}", self.paint("31", "error:"), printable(message));
+        for hint in hints {
+            text.push_str(&format!("\n{} {}", self.paint("36", "hint:"), printable(hint)));
+        }
+        write_line(&mut io::stderr().lock(), &text);
+    }
+
+    pub(crate) const fn is_colored(self) -> bool {
+        self.color
+    }
+
+    fn paint(self, code: &str, word: &str) -> String {
+        match self.color {
+            true => format!("\u{1b}[{code}m{word}\u{1b}[0m"),
+            false => word.to_owned(),
+        }
+    }
+}
+
+/// Prints what clap says about the arguments, help and version included.
+pub(crate) fn print_usage(usage: &clap::Error) -> ExitStatus {
+    // A closed stream leaves nobody to tell.
+    let _closed = usage.print();
+    match usage.use_stderr() {
+        true => ExitStatus::USAGE,
+        false => ExitStatus::SUCCESS,
+    }
+}
+
+/// The text of a table without the blanks around its lines.
+pub(crate) fn lines_of(table: &comfy_table::Table) -> String {
+    let lines = table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A table for people: plain columns, no lines, no wrapping.
+pub(crate) fn table(header: &[&'static str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(header.to_vec());
+    table
+}
+
+/// Control characters, line ends and tabs aside, made visible.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && c != '\n' && c != '\t' {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
+fn print(to: &mut impl Write, text: &str) {
+    write_line(to, &printable(text));
+}
+
+fn write_line(to: &mut impl Write, text: &str) {
+    // The reader may have gone (`talkstick status | head -1`); the work itself goes on, as its outcome counts.
+    let _closed = writeln!(to, "{text}").and_then(|()| to.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc\td"), "a\\u{1b}[2Jb\nc\td");
+    }
+}

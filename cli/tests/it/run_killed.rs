@@ -1,0 +1,110 @@
+//! `run` itself is killed or stopped.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::run_fixture::{Home, is_alive, text, until};
+
+/// The next holder looks whether the pid in this file is still there.
+const LOOK: &str = "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo dead";
+
+#[test]
+fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts() {
+    let home = Home::new();
+    let script =
+        "sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done' & echo $$ > child; exec sleep 600";
+    let mut run = home.start(&["--grace", "200ms"], script);
+    let (stubborn, child) = (home.until_pid("stubborn"), home.until_pid("child"));
+    let next = home.start(&["-w", "600"], LOOK);
+    home.until_waiting(1);
+    run.signal(Signal::KILL);
+    run.end();
+    let output = next.end_with_output();
+    assert_eq!(text(&output.stdout), "dead\n", "{}", text(&output.stderr));
+    assert!(!is_alive(stubborn) && !is_alive(child));
+}
+
+/// What ends at TERM costs the line no grace.
+#[test]
+fn a_killed_run_costs_the_line_what_its_child_needs_to_end() {
+    let home = Home::new();
+    let mut run = home.start(&["--grace", "20s"], "echo $$ > child; exec sleep 600");
+    home.until_pid("child");
+    let mut next = home.start(&["-w", "600"], "true");
+    home.until_waiting(1);
+    let killed = Instant::now();
+    run.signal(Signal::KILL);
+    run.end();
+    assert_eq!(next.end().code(), Some(0));
+    assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+}
+
+#[test]
+fn a_run_killed_while_it_waits_leaves_nothing() {
+    let home = Home::new();
+    let mut holder = home.start(&[], "echo > held; exec sleep 600");
+    home.until_written("held");
+    let mut waiter = home.start(&["-w", "600"], "echo > must-not-run");
+    home.until_waiting(1);
+    waiter.signal(Signal::KILL);
+    waiter.end();
+    holder.signal(Signal::TERM);
+    holder.end();
+    until("the lock is free", || home.run(&["-n"], "true").status.success());
+    assert!(!home.path("must-not-run").exists());
+}
+
+#[test]
+fn a_stopped_run_keeps_the_lock() {
+    let home = Home::new();
+    let mut run = home.start(&[], "echo > held; until [ -e stop ]; do sleep 0.01; done; exit 8");
+    home.until_written("held");
+    run.signal(Signal::STOP);
+    home.write("stop", "");
+    for _ in 0..3 {
+        assert_eq!(home.run(&["-w", "0.1"], "true").status.code(), Some(75));
+    }
+    run.signal(Signal::CONT);
+    assert_eq!(run.end().code(), Some(8));
+    assert!(home.run(&["-n"], "true").status.success());
+}
+
+#[test]
+fn a_nested_run_does_not_outlive_the_lease_it_works_under() {
+    let home = Home::new();
+    let talkstick = env!("CARGO_BIN_EXE_talkstick");
+    let script = format!(
+        "{talkstick} --root . run k --grace 200ms -- sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done'"
+    );
+    let mut run = home.start(&["--grace", "200ms"], &script);
+    let stubborn = home.until_pid("stubborn");
+    let next = home.start(&["-w", "600"], LOOK);
+    home.until_waiting(1);
+    run.signal(Signal::KILL);
+    run.end();
+    assert_eq!(text(&next.end_with_output().stdout), "dead\n");
+    assert!(!is_alive(stubborn));
+}
+
+#[test]
+fn a_killed_supervisor_takes_the_child_with_it_and_run_says_so() {
+    let home = Home::new();
+    let run = home.start(&[], "echo $PPID > supervisor; echo $$ > child; sleep 600 & echo $! > grandchild; wait");
+    let supervisor = home.until_pid("supervisor");
+    let (child, grandchild): (Pid, Pid) = (home.until_pid("child"), home.until_pid("grandchild"));
+    kill_process(supervisor, Signal::KILL).unwrap();
+    let output = run.end_with_output();
+    assert!(!output.status.success() && text(&output.stderr).contains("supervisor"), "{}", text(&output.stderr));
+    assert!(!is_alive(child) && !is_alive(grandchild));
+    assert!(home.run(&["-n"], "true").status.success());
+}
+
+#[test]
+fn the_supervisor_ends_with_its_run() {
+    let home = Home::new();
+    let output = home.run(&[], "echo $PPID > supervisor");
+    assert!(output.status.success());
+    let supervisor = home.until_pid("supervisor");
+    assert!(rustix::process::test_kill_process(supervisor).is_err(), "gone and reaped");
+}

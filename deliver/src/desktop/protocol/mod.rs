@@ -1,0 +1,238 @@
+//! The one protocol of a desktop delivery.
+//!
+//! | step | what is done | a refusal there means |
+//! |---|---|---|
+//! | bind | find the window and the point in it | `rejected` |
+//! | click | release a dead predecessor's keys, then move and click, checked and done as one act | `rejected` |
+//! | focus | wait until the focus is on the target | `rejected` |
+//! | offer | put the text on the clipboard: after the click, for a click may take a selection | `rejected` |
+//! | paste | intent to disk, then check and press as one act | `rejected`; connection broken: `uncertain` |
+//! | fetch | wait until the target's own client has fetched the text, then quiet | `uncertain`, no Enter |
+//! | submit | intent to disk, then check and press as one act | `uncertain` |
+//! | restore | quiet again, then clipboard and pointer back | no change |
+//!
+//! The permit is asked before each step. Nothing is tried twice.
+
+use lock_core::{Moment, Permit};
+
+use super::{Bound, Desktop, FetchRule, Fetched, Refusal, Step};
+use crate::{Delivery, Evidence, JournalEntry, JournalError, Outcome, Reason, State, Stop};
+
+/// Makes one delivery. Blocking; every wait in it has a deadline.
+pub fn deliver(
+    desktop: &mut dyn Desktop,
+    delivery: &Delivery,
+    permit: &Permit<'_>,
+    journal: &mut JournalEntry,
+    stop: &Stop,
+) -> Outcome {
+    let mut run = Run { desktop, delivery, permit, journal, stop, reached: Reached::Nothing, evidence: Vec::new() };
+    let failed = run.steps().err();
+    run.restore();
+    run.outcome(failed)
+}
+
+/// How far the delivery has come. The order is the claim: see [`Run::outcome`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reached {
+    /// The desktop is as it was found.
+    Nothing,
+    /// Pointer, focus or clipboard may be changed.
+    Touched,
+    /// The paste was pressed, or may have been.
+    Pasted,
+    /// The target has read the text.
+    Fetched,
+    /// Enter was pressed.
+    Submitted,
+}
+
+/// Why a step was not done.
+enum Failure {
+    Refused(Refusal),
+    Journal(JournalError),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl Failure {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Refused(refusal) => refusal.reason(),
+            Self::Journal(error) => error.reason(),
+        }
+    }
+}
+
+struct Run<'a> {
+    desktop: &'a mut dyn Desktop,
+    delivery: &'a Delivery,
+    permit: &'a Permit<'a>,
+    journal: &'a mut JournalEntry,
+    stop: &'a Stop,
+    reached: Reached,
+    evidence: Vec<Evidence>,
+}
+
+impl Run<'_> {
+    fn steps(&mut self) -> Result<(), (Step, Failure)> {
+        let target = self.step(Step::Bind, Self::bind)?;
+        self.step(Step::Click, |run| run.click(&target))?;
+        self.step(Step::Focus, |run| run.await_focus(&target))?;
+        self.step(Step::Offer, Self::offer)?;
+        self.step(Step::Paste, |run| run.paste(&target))?;
+        let fetched = self.step(Step::Fetch, |run| run.await_fetched(&target))?;
+        self.step(Step::Submit, |run| run.submit(&target))?;
+        self.stay_quiet(&target, fetched);
+        Ok(())
+    }
+
+    /// Does one step, if the lease still holds and, up to the paste, there is time and nobody wants to stop.
+    fn step<T>(&mut self, step: Step, act: impl FnOnce(&mut Self) -> Result<T, Failure>) -> Result<T, (Step, Failure)> {
+        let began = Moment::now();
+        let done = self.may_go_on().and_then(|()| act(self));
+        tracing::debug!(%step, took = ?began.elapsed(), done = done.is_ok(), "delivery");
+        done.map_err(|failure| (step, failure))
+    }
+
+    fn may_go_on(&self) -> Result<(), Failure> {
+        if self.reached < Reached::Pasted {
+            if let Some(by) = self.stop.requested() {
+                return Err(Refusal::Stopped(by).into());
+            }
+            if self.delivery.until.is_past() {
+                return Err(Refusal::OutOfTime.into());
+            }
+        }
+        self.permit.check().map_err(|lost| Refusal::LeaseLost(lost.to_string()).into())
+    }
+
+    fn saw(&mut self, step: Step, seen: impl Into<String>) {
+        self.evidence.push(Evidence { step, seen: seen.into() });
+    }
+
+    fn bind(&mut self) -> Result<Bound, Failure> {
+        let target = self.desktop.bind(&self.delivery.agent.place)?;
+        let (x, y) = target.point;
+        self.saw(Step::Bind, format!("{} at ({x}, {y})", target.description));
+        Ok(target)
+    }
+
+    fn click(&mut self, target: &Bound) -> Result<(), Failure> {
+        self.reached = Reached::Touched;
+        for released in self.desktop.sweep(self.permit)? {
+            self.saw(Step::Click, format!("released what a dead sender left: {released}"));
+        }
+        Ok(self.desktop.click(self.permit, target)?)
+    }
+
+    fn await_focus(&mut self, target: &Bound) -> Result<(), Failure> {
+        let until = self.delivery.until.min(Moment::now() + self.delivery.agent.profile.focus_timeout);
+        Ok(self.desktop.await_focus(target, until)?)
+    }
+
+    fn offer(&mut self) -> Result<(), Failure> {
+        let text = self.delivery.message.text();
+        Ok(self.desktop.offer(self.permit, text, self.delivery.agent.profile.selection)?)
+    }
+
+    fn paste(&mut self, target: &Bound) -> Result<(), Failure> {
+        self.journal.intend_paste()?;
+        // The sync may have taken long on a busy disk.
+        self.may_go_on()?;
+        let pressed = self.desktop.press(self.permit, target, &self.delivery.agent.profile.paste);
+        // A refusal means that nothing was pressed; a connection that broke meanwhile tells nothing.
+        if matches!(pressed, Ok(()) | Err(Refusal::Disconnected { .. })) {
+            self.reached = Reached::Pasted;
+        }
+        Ok(pressed?)
+    }
+
+    fn await_fetched(&mut self, target: &Bound) -> Result<Fetched, Failure> {
+        let profile = &self.delivery.agent.profile;
+        let until = Moment::now() + profile.fetch_timeout;
+        let fetched = self.desktop.await_fetched(target, profile.fetch_rule(), until)?;
+        // Held here too, so that no driver's mistake lets an Enter through.
+        if fetched.by_target < profile.fetches {
+            let Fetched { by_target, by_others } = fetched;
+            return Err(Refusal::NotFetched { by_target, expected: profile.fetches, by_others }.into());
+        }
+        self.reached = Reached::Fetched;
+        let Fetched { by_target, by_others } = fetched;
+        self.saw(Step::Fetch, format!("the target fetched the text ({by_target} times, others {by_others} times)"));
+        if !profile.settle.is_zero() {
+            std::thread::sleep(profile.settle);
+        }
+        Ok(fetched)
+    }
+
+    fn submit(&mut self, target: &Bound) -> Result<(), Failure> {
+        self.journal.intend_submit()?;
+        self.may_go_on()?;
+        self.desktop.press(self.permit, target, &self.delivery.agent.profile.submit)?;
+        self.reached = Reached::Submitted;
+        self.saw(Step::Submit, "Enter was pressed in the target");
+        Ok(())
+    }
+
+    /// Answers late fetches for the profile's quiet time: what the target still asks for must be our text, not the next
+    /// sender's. Waiting for one fetch more than there were is how a driver is told to serve until the deadline.
+    fn stay_quiet(&mut self, target: &Bound, fetched: Fetched) {
+        let profile = &self.delivery.agent.profile;
+        let rule = FetchRule { fetches: fetched.by_target.saturating_add(1), quiet: profile.quiet, nudge: None };
+        let late = self.desktop.await_fetched(target, rule, Moment::now() + profile.quiet);
+        if let Ok(Fetched { by_target, .. }) = late {
+            self.saw(Step::Restore, format!("a late fetch by the target after Enter ({by_target} in all)"));
+        }
+    }
+
+    /// Puts pointer and clipboard back. A target that may still fetch keeps finding our text: what it would find in its
+    /// place is somebody's private clipboard.
+    fn restore(&mut self) {
+        match self.reached {
+            Reached::Nothing => {}
+            Reached::Pasted => self.saw(Step::Restore, "the clipboard stays: the target may still fetch the text"),
+            Reached::Touched | Reached::Fetched | Reached::Submitted => {
+                if let Err(refusal) = self.desktop.restore(self.permit) {
+                    self.saw(Step::Restore, format!("not restored: {refusal}"));
+                }
+            }
+        }
+    }
+
+    fn outcome(self, failed: Option<(Step, Failure)>) -> Outcome {
+        let (typed, submitted) = (self.reached >= Reached::Pasted, self.reached == Reached::Submitted);
+        let state = match self.reached {
+            Reached::Nothing | Reached::Touched => State::Rejected,
+            Reached::Pasted | Reached::Fetched => State::Uncertain,
+            Reached::Submitted => State::Submitted,
+        };
+        let reason = failed.map(|(step, failure)| {
+            let Reason { code, message } = failure.reason();
+            let advice = if typed { "; the text may stand in the input box: look before sending again" } else { "" };
+            Reason { code, message: format!("while {step}: {message}{advice}") }
+        });
+        Outcome { state, typed, submitted, evidence: self.evidence, reason }
+    }
+}
+
+impl Refusal {
+    /// The refusal as a receipt tells it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        Reason { code: self.code().into(), message: self.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

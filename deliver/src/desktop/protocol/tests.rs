@@ -1,0 +1,188 @@
+//! The table of the protocol, against a desktop that follows a script. Real behaviour is tested on real desktops.
+
+use std::{sync::Arc, time::Duration};
+
+use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, LockKey, ThreadLock};
+
+use super::*;
+use crate::{
+    Agent, Journal, Message, Profile, SurfaceKind,
+    desktop::{Chord, Place, Selection},
+};
+
+/// Does everything, except that it refuses the call of one name.
+struct Script {
+    refuse: Option<(&'static str, Refusal)>,
+    fetches: u32,
+    calls: Vec<&'static str>,
+    /// Raised before the call of that name.
+    stop: Option<(&'static str, Stop)>,
+    waits: u32,
+}
+
+impl Script {
+    fn call(&mut self, name: &'static str) -> Result<(), Refusal> {
+        self.calls.push(name);
+        if let Some((at, stop)) = &self.stop
+            && *at == name
+        {
+            stop.request("SIGTERM");
+        }
+        match &self.refuse {
+            Some((at, refusal)) if *at == name => Err(refusal.clone()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Desktop for Script {
+    fn bind(&mut self, _: &Place) -> Result<Bound, Refusal> {
+        self.call("bind")?;
+        Ok(Bound { window: 1, client: 1, point: (-5, 5), description: "the target".into() })
+    }
+    fn sweep(&mut self, _: &Permit<'_>) -> Result<Vec<String>, Refusal> {
+        self.call("sweep").map(|()| Vec::new())
+    }
+    fn click(&mut self, _: &Permit<'_>, _: &Bound) -> Result<(), Refusal> {
+        self.call("click")
+    }
+    fn await_focus(&mut self, _: &Bound, _: Moment) -> Result<(), Refusal> {
+        self.call("focus")
+    }
+    fn offer(&mut self, _: &Permit<'_>, _: &str, _: Selection) -> Result<(), Refusal> {
+        self.call("offer")
+    }
+    fn press(&mut self, _: &Permit<'_>, _: &Bound, chord: &Chord) -> Result<(), Refusal> {
+        self.call(if chord.key == "return" { "enter" } else { "paste" })
+    }
+    fn await_fetched(&mut self, _: &Bound, rule: FetchRule, _: Moment) -> Result<Fetched, Refusal> {
+        self.waits += 1;
+        self.call(if self.waits == 1 { "fetch" } else { "quiet" })?;
+        let (by_target, by_others) = (self.fetches, 0);
+        match by_target >= rule.fetches || self.waits == 1 {
+            true => Ok(Fetched { by_target, by_others }),
+            false => Err(Refusal::NotFetched { by_target, expected: rule.fetches, by_others }),
+        }
+    }
+    fn restore(&mut self, _: &Permit<'_>) -> Result<(), Refusal> {
+        self.call("restore")
+    }
+}
+
+const ALL: [&str; 10] = ["bind", "sweep", "click", "focus", "offer", "paste", "fetch", "enter", "quiet", "restore"];
+
+/// One delivery by the script, and what a crash right before its end would have left in the journal.
+async fn run(script: &mut Script, stop: &Stop) -> (Outcome, State) {
+    run_within(script, stop, Duration::from_secs(10)).await
+}
+
+async fn run_within(script: &mut Script, stop: &Stop, time: Duration) -> (Outcome, State) {
+    let root = tempfile::tempdir().unwrap();
+    let key = LockKey::new("desktop").unwrap();
+    let lock: Arc<dyn DistributedLock> = Arc::new(ThreadLock::new());
+    let guard = lock.acquire(&key, &AcquireOptions::default()).await.unwrap();
+    let journal = Journal::open(root.path(), &key).unwrap();
+    let place = Place { point: Some((-5, 5)), window: None };
+    let agent = Agent { name: "A".into(), surface: SurfaceKind::Desktop, place, profile: Profile::default() };
+    let (message, _) = Message::new("text").unwrap();
+    let until = Moment::now() + time;
+    let delivery = Delivery { message, agent, until };
+    let mut entry = journal.begin(&delivery.message, "A", &guard.permit()).unwrap();
+    let outcome = deliver(script, &delivery, &guard.permit(), &mut entry, stop);
+    drop(entry);
+    let recorded = journal.recorded(delivery.message.id(), "A").unwrap().unwrap();
+    (outcome, recorded.state)
+}
+
+fn script(refuse: Option<(&'static str, Refusal)>) -> Script {
+    Script { refuse, fetches: 1, calls: Vec::new(), stop: None, waits: 0 }
+}
+
+#[tokio::test]
+async fn without_a_refusal_each_step_is_done_once_and_in_order() {
+    let mut script = script(None);
+    let (outcome, _) = run(&mut script, &Stop::new()).await;
+    assert_eq!(script.calls, ALL);
+    assert_eq!((outcome.state, outcome.typed, outcome.submitted), (State::Submitted, true, true));
+    assert_eq!(outcome.reason, None);
+}
+
+#[tokio::test]
+async fn each_refusal_ends_the_delivery_with_the_state_of_the_table() {
+    let gone = || Refusal::TargetGone("closed".into());
+    let broken = || Refusal::Disconnected { during: "x", why: "eof".into() };
+    let (rejected, uncertain) = (State::Rejected, State::Uncertain);
+    // Refused call, refusal, claim, what a crash right then leaves in the journal, whether clipboard and pointer go back.
+    let table = [
+        ("bind", gone(), rejected, rejected, false),
+        ("sweep", gone(), rejected, rejected, true),
+        ("click", gone(), rejected, rejected, true),
+        ("focus", Refusal::FocusElsewhere { on: "other".into() }, rejected, rejected, true),
+        ("offer", Refusal::ClipboardTaken { by: "other".into() }, rejected, rejected, true),
+        ("offer", broken(), rejected, rejected, true),
+        ("paste", gone(), rejected, uncertain, true),
+        ("paste", Refusal::LeaseLost("lost".into()), rejected, uncertain, true),
+        ("paste", broken(), uncertain, uncertain, false),
+        ("fetch", gone(), uncertain, uncertain, false),
+        ("fetch", Refusal::ClipboardTaken { by: "other".into() }, uncertain, uncertain, false),
+        ("enter", Refusal::FocusElsewhere { on: "other".into() }, uncertain, uncertain, true),
+        ("enter", broken(), uncertain, uncertain, true),
+    ];
+    for (at, refusal, claim, after_crash, restored) in table {
+        let mut script = script(Some((at, refusal.clone())));
+        let (outcome, recorded) = run(&mut script, &Stop::new()).await;
+        let mut expected = ALL[..=ALL.iter().position(|call| *call == at).unwrap()].to_vec();
+        expected.extend(restored.then_some("restore"));
+        assert_eq!(script.calls, expected, "{at}: {refusal}");
+        assert_eq!(outcome.state, claim, "{at}: {refusal}");
+        assert_eq!((outcome.typed, outcome.submitted), (claim == uncertain, false), "{at}: {refusal}");
+        assert_eq!(outcome.reason.unwrap().code, refusal.code(), "{at}");
+        assert_eq!(recorded, after_crash, "{at}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_after_enter_changes_no_claim() {
+    for at in ["quiet", "restore"] {
+        let mut script = script(Some((at, Refusal::ClipboardTaken { by: "other".into() })));
+        let (outcome, _) = run(&mut script, &Stop::new()).await;
+        assert_eq!((outcome.state, outcome.submitted, outcome.reason), (State::Submitted, true, None), "{at}");
+        assert_eq!(script.calls, ALL);
+    }
+}
+
+#[tokio::test]
+async fn too_few_fetches_mean_no_enter_also_if_the_driver_does_not_say_so() {
+    let mut script = Script { fetches: 0, ..script(None) };
+    let (outcome, _) = run(&mut script, &Stop::new()).await;
+    assert!(!script.calls.contains(&"enter"));
+    assert_eq!((outcome.state, outcome.typed), (State::Uncertain, true));
+    assert_eq!(outcome.reason.unwrap().code, "not_fetched");
+}
+
+#[tokio::test]
+async fn a_stop_before_the_paste_ends_it_and_after_the_paste_does_not() {
+    for (at, state) in [
+        ("bind", State::Rejected),
+        ("focus", State::Rejected),
+        ("offer", State::Rejected),
+        ("paste", State::Submitted),
+        ("fetch", State::Submitted),
+        ("enter", State::Submitted),
+    ] {
+        let stop = Stop::new();
+        let mut script = Script { stop: Some((at, stop.clone())), ..script(None) };
+        let (outcome, _) = run(&mut script, &stop).await;
+        assert_eq!(outcome.state, state, "{at}");
+        assert_eq!(script.calls.contains(&"paste"), state == State::Submitted, "{at}");
+        assert_eq!(outcome.reason.is_some_and(|reason| reason.code == "stopped"), state == State::Rejected, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn without_time_nothing_is_touched() {
+    let mut script = script(None);
+    let (outcome, _) = run_within(&mut script, &Stop::new(), Duration::ZERO).await;
+    assert_eq!(script.calls, [""; 0]);
+    assert_eq!((outcome.state, outcome.reason.unwrap().code.as_ref()), (State::Rejected, "out_of_time"));
+}

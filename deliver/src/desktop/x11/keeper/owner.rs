@@ -1,0 +1,232 @@
+//! Owning a selection, and what is to come back when the senders are done.
+
+use std::{sync::Arc, time::Duration};
+
+use lock_core::Moment;
+use x11rb::{
+    NONE,
+    protocol::{
+        Event,
+        xproto::{Atom, AtomEnum, ConnectionExt as _, PropMode, Timestamp, Window},
+    },
+    wrapper::ConnectionExt as _,
+};
+
+use super::{content::Content, frame::FromKeeper, server::Keeper};
+use crate::desktop::{
+    Refusal,
+    x11::connection::{During as _, SERVER},
+};
+
+/// How long what a killed sender offered stays: targets may still be fetching it.
+const ORPHANED_FOR: Duration = Duration::from_secs(5);
+/// How long the next sender in line may take to offer before what was there is put back in between.
+const HANDED_ON_FOR: Duration = Duration::from_secs(2);
+/// How long nobody may have asked before what was there is put back. A target that stalls in the middle of its requests
+/// (Chromium makes seventeen for one paste) would find the former content and paste nothing, or that. The sender does not
+/// wait for this.
+const QUIET_BEFORE: Duration = Duration::from_millis(250);
+/// How long questions may put it off: some programs ask again and again.
+const PUT_OFF_FOR: Duration = Duration::from_secs(1);
+/// How long the server may take to tell its time.
+const TIME_WITHIN: Duration = Duration::from_secs(2);
+
+/// One selection.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) name: Atom,
+    pub(super) holds: Holds,
+    /// When it was taken, by the server's clock: requests from before are not for what is held now.
+    pub(super) since: Timestamp,
+    /// What was there before the first offer; `None` while no offer is held.
+    former: Option<Saved>,
+    /// When to put it back unless another offer comes.
+    pub(super) put_back: Option<PutBack>,
+}
+
+/// When to put the former content back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PutBack {
+    pub(super) at: Moment,
+    /// Questions put it off until then.
+    at_latest: Moment,
+}
+
+impl PutBack {
+    fn after(wait: Duration) -> Self {
+        let at = Moment::now() + wait;
+        Self { at, at_latest: at + PUT_OFF_FOR }
+    }
+}
+
+/// What the keeper serves.
+#[derive(Debug, Clone)]
+pub(super) enum Holds {
+    /// The selection is somebody else's.
+    Nothing,
+    Offer {
+        peer: u64,
+        offer: u64,
+        content: Arc<Content>,
+    },
+    /// What was there before, until somebody takes over.
+    Former(Arc<Content>),
+}
+
+/// What was there before the first offer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Saved {
+    /// `None`: the selection had no owner.
+    pub(super) content: Option<Arc<Content>>,
+    /// What could not be saved, for the sender's report.
+    pub(super) missing: Option<String>,
+}
+
+impl Side {
+    pub(super) fn new(name: Atom) -> Self {
+        Self { name, holds: Holds::Nothing, since: 0, former: None, put_back: None }
+    }
+
+    pub(super) fn owns(&self) -> bool {
+        !matches!(self.holds, Holds::Nothing)
+    }
+
+    /// Somebody has asked: what was there before waits a little longer.
+    pub(super) fn put_off(&mut self) {
+        if let Some(put_back) = &mut self.put_back {
+            let at = Moment::now() + QUIET_BEFORE;
+            put_back.at = put_back.at.max(at.min(put_back.at_latest));
+        }
+    }
+
+    fn is_offered_by(&self, peer: u64) -> bool {
+        matches!(self.holds, Holds::Offer { peer: of, .. } if of == peer)
+    }
+
+    pub(super) fn content(&self) -> Option<&Arc<Content>> {
+        match &self.holds {
+            Holds::Nothing => None,
+            Holds::Offer { content, .. } | Holds::Former(content) => Some(content),
+        }
+    }
+}
+
+impl Keeper {
+    /// Takes a selection for a sender.
+    pub(super) fn offer(&mut self, at: usize, peer: u64, offer: u64, text: &str) -> Result<FromKeeper, Refusal> {
+        // Saved at the first offer only: later ones find an offer, and keep what was saved.
+        match std::mem::replace(&mut self.sides[at].holds, Holds::Nothing) {
+            Holds::Offer { .. } => {}
+            Holds::Former(content) => {
+                self.sides[at].former = Some(Saved { content: Some(content), missing: None });
+            }
+            Holds::Nothing => self.sides[at].former = Some(self.save(at)?),
+        }
+        let content = Arc::new(Content::of_text(text, &self.display.atoms));
+        self.sides[at].put_back = None;
+        let time = self.server_time()?;
+        self.sides[at].holds = Holds::Offer { peer, offer, content };
+        let owner = self.own(at, time)?;
+        if owner == self.window {
+            return Ok(FromKeeper::Offered { offer });
+        }
+        self.sides[at].holds = Holds::Nothing;
+        self.sides[at].former = None;
+        Ok(FromKeeper::NotOffered { offer, owner })
+    }
+
+    /// A sender is done with what it offered.
+    pub(super) fn restore(&mut self, peer: u64) -> FromKeeper {
+        let missing = self.sides.iter().filter(|side| side.is_offered_by(peer));
+        let missing = missing.filter_map(|side| side.former.as_ref()?.missing.clone()).next();
+        // In a busy line the next sender would save and restore the same again; the last one in it restores.
+        let others_wait = self.peers.iter().any(|other| other.number != peer && other.in_line);
+        for at in 0..self.sides.len() {
+            if !self.sides[at].is_offered_by(peer) {
+                continue;
+            }
+            let wait = if others_wait { HANDED_ON_FOR } else { QUIET_BEFORE };
+            self.sides[at].put_back = Some(PutBack::after(wait));
+        }
+        FromKeeper::Restored { missing }
+    }
+
+    /// A sender has gone. What it offered stays for a while: its target may be in the middle of fetching.
+    pub(super) fn orphan(&mut self, peer: u64) {
+        for side in self.sides.iter_mut().filter(|side| side.is_offered_by(peer)) {
+            // One that had said that it is done just went home.
+            side.put_back.get_or_insert_with(|| PutBack::after(ORPHANED_FOR));
+        }
+    }
+
+    /// Puts back what is due.
+    pub(super) fn put_back_due(&mut self) -> Result<(), Refusal> {
+        for at in 0..self.sides.len() {
+            if self.sides[at].put_back.is_some_and(|due| due.at.is_past()) {
+                self.put_back(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_back(&mut self, at: usize) -> Result<(), Refusal> {
+        const DOING: &str = "putting the clipboard back";
+        self.sides[at].put_back = None;
+        // The time is read before the owner: a taker in between has a later time, and the server keeps its ownership.
+        let time = self.server_time()?;
+        let asked = self.display.x.get_selection_owner(self.sides[at].name).during(DOING)?;
+        if asked.reply().during(DOING)?.owner != self.window {
+            self.lose(at, NONE);
+            return Ok(());
+        }
+        match self.sides[at].former.take().and_then(|saved| saved.content) {
+            Some(content) => {
+                self.sides[at].holds = Holds::Former(content);
+                // Owned anew, so that those who watch the clipboard look again.
+                let owner = self.own(at, time)?;
+                if owner != self.window {
+                    self.lose(at, owner);
+                }
+            }
+            None => {
+                let side = &mut self.sides[at];
+                side.holds = Holds::Nothing;
+                // With the time of our own taking: had somebody taken over since, the server would ignore it.
+                self.display.x.set_selection_owner(NONE, side.name, side.since).during(DOING)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Becomes the owner; returns who is.
+    fn own(&mut self, at: usize, time: Timestamp) -> Result<Window, Refusal> {
+        const DOING: &str = "taking the clipboard";
+        let name = self.sides[at].name;
+        self.sides[at].since = time;
+        self.display.x.set_selection_owner(self.window, name, time).during(DOING)?;
+        Ok(self.display.x.get_selection_owner(name).during(DOING)?.reply().during(DOING)?.owner)
+    }
+
+    /// Somebody else has the selection now.
+    pub(super) fn lose(&mut self, at: usize, owner: Window) {
+        let side = &mut self.sides[at];
+        side.former = None;
+        side.put_back = None;
+        if let Holds::Offer { peer, offer, .. } = std::mem::replace(&mut side.holds, Holds::Nothing) {
+            self.tell(peer, &FromKeeper::Taken { offer, owner });
+        }
+    }
+
+    /// The server's time now, from a change that it stamps. `CurrentTime` would win over later takers.
+    pub(super) fn server_time(&mut self) -> Result<Timestamp, Refusal> {
+        let property = self.display.atoms._TALKSTICK_TIME;
+        let window = self.window;
+        let asked = self.display.x.change_property8(PropMode::APPEND, window, property, AtomEnum::STRING, &[]);
+        asked.during("asking for the server's time")?;
+        let stamped = |event: &Event| match event {
+            Event::PropertyNotify(change) if change.window == window && change.atom == property => Some(change.time),
+            _ => None,
+        };
+        self.await_event(Moment::now() + TIME_WITHIN, stamped)?.ok_or(Refusal::Grabbed { device: SERVER })
+    }
+}

@@ -1,0 +1,242 @@
+//! The verified X11 driver: every act is checked and done under one server grab, over one connection.
+//!
+//! A lock alone does not make a delivery right. Targets focus, fetch and insert in their own time, and other programs move
+//! windows and take selections in theirs. So this driver waits for what the server itself reports, and presses keys only in
+//! the same grab in which it has seen that they go to the bound window.
+//!
+//! | step | what the server must say |
+//! |---|---|
+//! | click | the bound window is what lies under the point; the pointer arrived there; nobody holds keys or buttons |
+//! | focus | the focus is on the chain of windows under the pointer, or keys follow the pointer |
+//! | offer | the keeper owns the selection, since a time of the server's own clock |
+//! | press | all of this still holds; nobody grabs a device or the chord; then keys and ungrab in one write |
+//! | fetch | the target's own client was served the text after the keys were pressed, and the server passed it on |
+//!
+//! What X cannot tell: which of several text fields inside one window has the focus, and that a key was acted on.
+
+mod atoms;
+mod bind;
+mod connection;
+mod fetch;
+mod focus;
+mod grabs;
+mod guarded;
+pub mod keeper;
+mod keyboard;
+mod pointer;
+mod press;
+mod probe;
+mod screens;
+#[cfg(test)]
+mod stopped;
+mod stream;
+mod sweep;
+mod window;
+
+use std::{cell::Cell, time::Duration};
+
+use lock_core::{Moment, Permit};
+use x11rb::{
+    COPY_DEPTH_FROM_PARENT, COPY_FROM_PARENT,
+    connection::Connection as _,
+    protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, Window, WindowClass},
+};
+
+use self::{
+    bind::Target,
+    connection::{Display, During as _},
+    fetch::Offer,
+    keeper::{KeeperClient, KeeperCommand, Offered, Watch},
+    keyboard::Keyboard,
+    pointer::Moved,
+    press::still_permitted,
+    screens::Screens,
+};
+use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection};
+
+pub use probe::{Probe, probe};
+pub use screens::Screen;
+
+/// How long the keeper may take to own the clipboard: it saves first what is there, which has a bound of its own.
+const OFFER_WITHIN: Duration = Duration::from_secs(3);
+/// How long it may take to give it back.
+const RESTORE_WITHIN: Duration = Duration::from_secs(1);
+
+/// One X11 display, driven with proof.
+///
+/// It refuses [`Refusal::Grabbed`] for the "X server" when the server does not answer for two seconds, and closes its
+/// connection then; [`Refusal::Disconnected`] when its connection broke, also by the watchdog because a grab of this process
+/// lasted too long. Both leave a desktop that refuses everything: connect anew.
+///
+/// A refusal of [`Desktop::press`] means that nothing was pressed, except [`Refusal::Disconnected`], which tells nothing.
+#[derive(Debug)]
+pub struct X11Desktop {
+    display: Display,
+    keeper: KeeperClient,
+    watch: Watch,
+    keyboard: Keyboard,
+    /// The server has said that the keyboard's mapping changed.
+    keyboard_is_stale: Cell<bool>,
+    /// Modifiers and layout as last seen.
+    keyboard_state: u16,
+    /// Never shown: the window of grabs that are meant to fail.
+    probe_window: Window,
+    target: Option<Target>,
+    offer: Option<Offer>,
+    offers_so_far: u64,
+    moved: Option<Moved>,
+}
+
+impl X11Desktop {
+    /// Connects to a display (`None`: the one that DISPLAY names) and to its keeper, started by `keeper` where there is
+    /// none. To be called before the lock is taken: all that is slow is done here.
+    ///
+    /// # Errors
+    /// [`Refusal::NoDisplay`] says what is missing; the server's own answers decide, not what a session is called.
+    pub fn connect(display: Option<&str>, keeper: &KeeperCommand) -> Result<Self, Refusal> {
+        let display = Display::connect(display)?;
+        let keyboard = Keyboard::read(&display)?;
+        let probe_window = unseen_window(&display)?;
+        let (keeper, watch) = KeeperClient::connect(&display, keeper)?;
+        Ok(Self {
+            display,
+            keeper,
+            watch,
+            keyboard,
+            keyboard_is_stale: Cell::new(false),
+            keyboard_state: 0,
+            probe_window,
+            target: None,
+            offer: None,
+            offers_so_far: 0,
+            moved: None,
+        })
+    }
+
+    /// The monitors, read anew.
+    ///
+    /// # Errors
+    /// The connection broke, or the server does not answer.
+    pub fn screens(&self) -> Result<Vec<Screen>, Refusal> {
+        self.display.answer_soon();
+        Ok(Screens::read(&self.display)?.list)
+    }
+
+    fn selection_atom(&self, selection: Selection) -> Atom {
+        match selection {
+            Selection::Clipboard => self.display.atoms.CLIPBOARD,
+            Selection::Primary => AtomEnum::PRIMARY.into(),
+        }
+    }
+
+    /// What is known about a bound target, beyond what the protocol carries.
+    fn target(&self, bound: &Bound) -> Result<Target, Refusal> {
+        if let Some(target) = self.target.clone().filter(|target| u64::from(target.window) == bound.window) {
+            return Ok(target);
+        }
+        let window = Window::try_from(bound.window);
+        let window = window.map_err(|_| Refusal::TargetGone(format!("{} is no X11 window", bound.window)))?;
+        let point = Screens::read(&self.display)?.to_root(bound.point)?;
+        Ok(Target { window, point, chain: self.display.chain_at(point, &[])? })
+    }
+}
+
+impl Desktop for X11Desktop {
+    fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
+        self.drain_events()?;
+        let (bound, target) = self.display.find(place)?;
+        self.target = Some(target);
+        Ok(bound)
+    }
+
+    fn sweep(&mut self, permit: &Permit<'_>) -> Result<Vec<String>, Refusal> {
+        self.drain_events()?;
+        still_permitted(permit)?;
+        self.release_left_down()
+    }
+
+    fn click(&mut self, permit: &Permit<'_>, target: &Bound) -> Result<(), Refusal> {
+        self.drain_events()?;
+        let target = self.target(target)?;
+        self.click_target(permit, &target)
+    }
+
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+        self.drain_events()?;
+        let target = self.target(target)?;
+        self.await_focus_on(&target, until)
+    }
+
+    fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal> {
+        still_permitted(permit)?;
+        self.offers_so_far += 1;
+        let number = self.offers_so_far;
+        self.offer = None;
+        match self.keeper.offer(number, selection, text, Moment::now() + OFFER_WITHIN)? {
+            Offered::Owned => {
+                self.offer = Some(Offer::new(number, selection));
+                Ok(())
+            }
+            Offered::OwnedBy(owner) => {
+                self.drain_events()?;
+                Err(Refusal::ClipboardTaken { by: self.describe_owner(owner)? })
+            }
+            Offered::NoAnswer => Err(Refusal::Disconnected {
+                during: "offering the text",
+                why: "the clipboard's keeper did not answer in time".into(),
+            }),
+        }
+    }
+
+    fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal> {
+        self.drain_events()?;
+        let mut target = self.target(target)?;
+        let pressed = self.press_chord(permit, &mut target, chord);
+        self.target = Some(target);
+        pressed
+    }
+
+    fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {
+        self.drain_events()?;
+        let target = self.target(target)?;
+        self.await_fetches(&target, rule, until)
+    }
+
+    fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal> {
+        // The clipboard first: it is given back by the keeper, under a lost lease and over a broken connection too.
+        let clipboard = match self.offer.take() {
+            Some(_) => self.keeper.restore(Moment::now() + RESTORE_WITHIN),
+            None => Ok(None),
+        };
+        if self.moved.is_some() {
+            still_permitted(permit)?;
+            self.drain_events()?;
+            self.restore_pointer()?;
+        }
+        if let Some(missing) = clipboard? {
+            tracing::warn!(missing, "the clipboard was not restored in full");
+        }
+        Ok(())
+    }
+}
+
+fn unseen_window(display: &Display) -> Result<Window, Refusal> {
+    const DOING: &str = "making a window";
+    let window = display.x.generate_id().during(DOING)?;
+    let (class, aux) = (WindowClass::INPUT_ONLY, CreateWindowAux::new().override_redirect(1));
+    let made = display.x.create_window(
+        COPY_DEPTH_FROM_PARENT,
+        window,
+        display.root,
+        -1,
+        -1,
+        1,
+        1,
+        0,
+        class,
+        COPY_FROM_PARENT,
+        &aux,
+    );
+    made.during(DOING)?.check().during(DOING)?;
+    Ok(window)
+}

@@ -1,0 +1,205 @@
+//! Pressing a chord: the check and the keys as one act.
+
+use std::time::Duration;
+
+use lock_core::{Moment, Permit};
+use x11rb::{
+    connection::Connection as _,
+    protocol::{
+        Event,
+        xproto::{ConnectionExt as _, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, Window},
+        xtest::ConnectionExt as _,
+    },
+};
+
+use super::{
+    X11Desktop,
+    bind::Target,
+    connection::{During as _, SERVER},
+    guarded::ServerGrab,
+    keyboard::{KeyStroke, Keyboard},
+    window::UnderPointer,
+};
+use crate::desktop::{Chord, Refusal};
+
+const DOING: &str = "pressing keys";
+/// Tries, when the keyboard's mapping or locks change just then. More changes than this are somebody at work.
+const TRIES: usize = 4;
+
+/// How long grabs of others are waited for: those around a click last some milliseconds, menus and screen locks stay.
+const GRABS_PASS_WITHIN: Duration = Duration::from_millis(500);
+/// First pause between two questions about them.
+const ASK_AGAIN_AFTER: Duration = Duration::from_micros(250);
+/// Longest pause between two questions about them.
+const ASK_AGAIN_AT_LATEST: Duration = Duration::from_millis(16);
+
+/// What came of one try.
+enum Pressed {
+    Done,
+    /// The keyboard is not what the strokes were chosen for: its state is this.
+    Anew(u16),
+}
+
+impl X11Desktop {
+    pub(super) fn press_chord(
+        &mut self,
+        permit: &Permit<'_>,
+        target: &mut Target,
+        chord: &Chord,
+    ) -> Result<(), Refusal> {
+        self.drain_events()?;
+        for _ in 0..TRIES {
+            let pressed = self.while_grabs_pass(|driver| {
+                driver.refresh_keyboard()?;
+                let strokes = driver.keyboard.strokes(chord, driver.keyboard_state)?;
+                driver.try_press(permit, target, &strokes)
+            });
+            match pressed? {
+                Pressed::Done => return Ok(()),
+                Pressed::Anew(state) => self.keyboard_state = state,
+            }
+        }
+        Err(Refusal::Interference { device: "the keyboard: its mapping or locks keep changing".into() })
+    }
+
+    fn try_press(
+        &mut self,
+        permit: &Permit<'_>,
+        target: &mut Target,
+        strokes: &[KeyStroke],
+    ) -> Result<Pressed, Refusal> {
+        let selection = self.offer.as_ref().map(|offer| self.selection_atom(offer.selection));
+        let grab = ServerGrab::begin(&self.display, &self.watch)?;
+        // All questions in one round trip; the answers are good until the grab ends.
+        let grabs = self.display.ask_for_grabs(self.probe_window)?;
+        let hotkeys = self.display.ask_for_hotkeys(&target.chain, strokes)?;
+        let owner = selection.map(|name| self.display.x.get_selection_owner(name).during(DOING)).transpose()?;
+        let focus = self.display.x.get_input_focus().during(DOING)?;
+        let under = self.display.under_pointer(&target.chain)?;
+        let focus = focus.reply().during(DOING)?.focus;
+        let owner = owner.map(|owner| owner.reply().during(DOING)).transpose()?.map(|owner| owner.owner);
+        let seen = self.display.x.poll_for_event();
+        let mapping_changed = self.note(seen.during(DOING)?)?;
+        let verdict = grabs.refuse().and_then(|()| hotkeys.refuse()).and_then(|()| self.refuse_held(under.state));
+        // Names for refusals are asked for after the grab: a grab is for the act alone.
+        verdict?;
+        if owner.is_some_and(|owner| owner != self.keeper.window) {
+            drop(grab);
+            let by = self.describe_owner(owner.unwrap_or_default())?;
+            return Err(Refusal::ClipboardTaken { by });
+        }
+        if !self.display.leads_to(&under.chain, target) || !has_focus(focus, &under) {
+            drop(grab);
+            return Err(self.elsewhere(focus, &under, target)?);
+        }
+        if mapping_changed || under.state & STATE_OF_STROKES != self.keyboard_state & STATE_OF_STROKES {
+            return Ok(Pressed::Anew(under.state));
+        }
+        if under.chain != target.chain {
+            // The hotkeys were asked for on other windows than these.
+            target.chain = under.chain;
+            return Ok(Pressed::Anew(under.state));
+        }
+        still_permitted(permit)?;
+        for KeyStroke { key, down, .. } in strokes {
+            let kind = if *down { KEY_PRESS_EVENT } else { KEY_RELEASE_EVENT };
+            self.display.x.xtest_fake_input(kind, *key, 0, x11rb::NONE, 0, 0, 0).during(DOING)?;
+        }
+        if let Some(offer) = &mut self.offer {
+            // From the first keys on, fetches are for this paste; earlier ones were for something else.
+            offer.pasted_at.get_or_insert_with(Moment::now);
+        }
+        grab.submit(DOING)?;
+        Ok(Pressed::Done)
+    }
+
+    /// Does `act` again while another client's grab refuses it, for a moment: window managers and targets grab the pointer
+    /// while they handle our own click. The server tells nobody when a grab ends, so it is asked, ever less often.
+    pub(super) fn while_grabs_pass<T>(
+        &mut self,
+        mut act: impl FnMut(&mut Self) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let until = Moment::now() + GRABS_PASS_WITHIN;
+        let mut pause = ASK_AGAIN_AFTER;
+        loop {
+            match act(self) {
+                Err(Refusal::Grabbed { device }) if device != SERVER && !until.is_past() => {
+                    self.await_event(until.min(Moment::now() + pause))?;
+                    pause = (pause * 2).min(ASK_AGAIN_AT_LATEST);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Where the keys would go instead.
+    pub(super) fn elsewhere(&self, focus: Window, under: &UnderPointer, target: &Target) -> Result<Refusal, Refusal> {
+        self.refuse_if_gone(target)?;
+        if !self.display.leads_to(&under.chain, target) {
+            return Ok(Refusal::Covered { by: self.display.describe(&under.chain)? });
+        }
+        let on = match focus {
+            0 => "no window".to_owned(),
+            window => self.display.describe(&[window])?,
+        };
+        Ok(Refusal::FocusElsewhere { on })
+    }
+
+    pub(super) fn describe_owner(&self, owner: Window) -> Result<String, Refusal> {
+        match owner {
+            0 => Ok("nobody: it is empty now".into()),
+            window => self.display.describe(&[window]),
+        }
+    }
+
+    /// Reads the keyboard anew when the server said that it has changed.
+    fn refresh_keyboard(&mut self) -> Result<(), Refusal> {
+        if self.keyboard_is_stale.take() {
+            self.keyboard = Keyboard::read(&self.display)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the events that wait; `true` when there was any.
+    pub(super) fn drain_events(&self) -> Result<bool, Refusal> {
+        const DOING: &str = "reading the display's events";
+        self.display.answer_soon();
+        let mut any = false;
+        while let Some(event) = self.display.x.poll_for_event().during(DOING)? {
+            any = true;
+            self.note_event(&event);
+        }
+        Ok(any)
+    }
+
+    /// Notes an event and those behind it; `true` when the keyboard's mapping is out of date.
+    fn note(&self, first: Option<Event>) -> Result<bool, Refusal> {
+        if let Some(event) = first {
+            self.note_event(&event);
+            self.drain_events()?;
+        }
+        Ok(self.keyboard_is_stale.get())
+    }
+
+    fn note_event(&self, event: &Event) {
+        match event {
+            Event::MappingNotify(_) => self.keyboard_is_stale.set(true),
+            // Of a window that was watched and has gone.
+            Event::Error(error) => tracing::trace!(?error, "an X error"),
+            _ => {}
+        }
+    }
+}
+
+/// Locks and the active layout: what the choice of strokes depends on.
+const STATE_OF_STROKES: u16 = 0x60ff;
+
+/// Whether keys go to the windows under the pointer: they have the focus, or nobody has and keys follow the pointer.
+pub(super) fn has_focus(focus: Window, under: &UnderPointer) -> bool {
+    focus == u32::from(InputFocus::POINTER_ROOT) || under.chain.contains(&focus)
+}
+
+/// Asked right before each act: the lease may have ended since the step began.
+pub(super) fn still_permitted(permit: &Permit<'_>) -> Result<(), Refusal> {
+    permit.check().map_err(|lost| Refusal::LeaseLost(lost.to_string()))
+}

@@ -1,0 +1,109 @@
+//! The simulated desktop as its senders see it.
+
+use std::{io, time::Duration};
+
+use lock_core::{Moment, Permit};
+
+use super::{
+    Address,
+    connection::Connection,
+    wire::{Reply, Request, SimulatedError},
+};
+use crate::desktop::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection};
+
+/// A connection to a simulated desktop that delivers verified.
+#[derive(Debug)]
+pub struct SimulatedDesktop {
+    connection: Connection,
+}
+
+impl SimulatedDesktop {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Refusal::NoDisplay`]: nobody listens there.
+    pub fn connect(address: &Address) -> Result<Self, Refusal> {
+        let refused = |e: SimulatedError| Refusal::NoDisplay {
+            display: format!("{address:?}"),
+            why: format!("{e}: {}", e.source),
+        };
+        Ok(Self { connection: Connection::open(address).map_err(refused)? })
+    }
+
+    fn ask(&mut self, during: &'static str, request: &Request, within: Duration) -> Result<Reply, Refusal> {
+        match self.connection.ask(request, within) {
+            Ok(Reply::Refused { refused }) => Err(refused.into()),
+            Ok(Reply::Failed { message }) => Err(Refusal::Disconnected { during, why: message }),
+            Ok(reply) => Ok(reply),
+            Err(e) => Err(Refusal::Disconnected { during, why: e.to_string() }),
+        }
+    }
+
+    /// Asks under the permit, held against it one last time.
+    fn act(&mut self, permit: &Permit<'_>, during: &'static str, request: &Request) -> Result<Reply, Refusal> {
+        permit.check().map_err(|lost| Refusal::LeaseLost(lost.to_string()))?;
+        self.ask(during, request, Duration::ZERO)
+    }
+}
+
+fn unexpected(during: &'static str, reply: &Reply) -> Refusal {
+    let why = io::Error::new(io::ErrorKind::InvalidData, format!("an answer to another question: {reply:?}"));
+    Refusal::Disconnected { during, why: why.to_string() }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Desktop for SimulatedDesktop {
+    fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
+        match self.ask("finding the target", &Request::Bind { place: place.clone() }, Duration::ZERO)? {
+            Reply::Bound { window, client, point, description } => Ok(Bound { window, client, point, description }),
+            other => Err(unexpected("finding the target", &other)),
+        }
+    }
+
+    fn sweep(&mut self, permit: &Permit<'_>) -> Result<Vec<String>, Refusal> {
+        match self.act(permit, "sweeping", &Request::Sweep)? {
+            Reply::Swept { released } => Ok(released),
+            other => Err(unexpected("sweeping", &other)),
+        }
+    }
+
+    fn click(&mut self, permit: &Permit<'_>, target: &Bound) -> Result<(), Refusal> {
+        self.act(permit, "clicking", &Request::Click { window: target.window }).map(drop)
+    }
+
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+        let within = until.remaining();
+        let request = Request::AwaitFocus { window: target.window, within_ms: milliseconds(within) };
+        self.ask("waiting for the focus", &request, within).map(drop)
+    }
+
+    fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal> {
+        self.act(permit, "taking the clipboard", &Request::Offer { text: text.to_owned(), selection }).map(drop)
+    }
+
+    fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal> {
+        let request = Request::Press { window: target.window, chord: chord.clone() };
+        self.act(permit, "pressing a key", &request).map(drop)
+    }
+
+    fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {
+        let within = until.remaining();
+        let request = Request::AwaitFetched {
+            window: target.window,
+            fetches: rule.fetches,
+            quiet_us: u64::try_from(rule.quiet.as_micros()).unwrap_or(u64::MAX),
+            within_ms: milliseconds(within),
+        };
+        match self.ask("waiting for the target to fetch", &request, within)? {
+            Reply::Fetched { by_target, by_others } => Ok(Fetched { by_target, by_others }),
+            other => Err(unexpected("waiting for the target to fetch", &other)),
+        }
+    }
+
+    fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal> {
+        self.act(permit, "giving the clipboard back", &Request::Restore).map(drop)
+    }
+}

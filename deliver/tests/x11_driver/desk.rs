@@ -1,0 +1,132 @@
+//! A real X server with agent windows, a lock, and the driver under test.
+
+use std::{sync::Arc, time::Duration};
+
+use deliver::agent_windows::{Behaviour, Options};
+use deliver::desktop::{
+    Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, WindowIdentity,
+    x11::{
+        X11Desktop,
+        keeper::{self, KeeperCommand},
+    },
+};
+use lock_core::{AcquireOptions, BlockingGuard, BlockingLock, LockKey, Moment, ThreadLock};
+use tests::{agent_windows_process::AgentWindowsProcess, xvfb::Xvfb};
+
+/// How long anything may take before a test fails: far more than it takes.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+/// The rule for windows that fetch once.
+pub(crate) const ONCE: FetchRule = FetchRule { fetches: 1, quiet: Duration::ZERO, nudge: None };
+
+/// This test program, started again as a keeper.
+pub(crate) fn keeper_command() -> KeeperCommand {
+    let this = std::env::current_exe().unwrap();
+    KeeperCommand::new(this, ["desk::keeper_role", "--exact", "--ignored", "--nocapture"])
+}
+
+#[test]
+#[ignore = "a role that other tests start"]
+fn keeper_role() {
+    if std::env::var_os(keeper::KEEPER_VARIABLE).is_some() {
+        keeper::run().unwrap();
+    }
+}
+
+/// A display with agent windows.
+pub(crate) struct Desk {
+    pub(crate) windows: AgentWindowsProcess,
+    // Below what lives on it.
+    pub(crate) xvfb: Xvfb,
+}
+
+impl Desk {
+    pub(crate) fn with(count: usize, behaviour: Behaviour) -> Self {
+        Self::of(&Options { count, behaviour, ..Options::default() })
+    }
+
+    pub(crate) fn of(options: &Options) -> Self {
+        let xvfb = Xvfb::start();
+        Self { windows: AgentWindowsProcess::start(xvfb.display(), options), xvfb }
+    }
+
+    pub(crate) fn display(&self) -> &str {
+        self.xvfb.display()
+    }
+
+    pub(crate) fn driver(&self) -> X11Desktop {
+        X11Desktop::connect(Some(self.display()), &keeper_command()).unwrap()
+    }
+
+    /// The middle of a window.
+    pub(crate) fn point(&self, window: usize) -> Place {
+        let (x, y) = self.windows.windows()[window].centre();
+        Place { point: Some((x.into(), y.into())), window: None }
+    }
+
+    /// What was submitted, `(window, text)`, once there are `count`.
+    pub(crate) fn submitted(&self, count: usize) -> Vec<(usize, String)> {
+        let submissions = self.windows.submissions(count, DEADLINE);
+        submissions.into_iter().map(|submission| (submission.window, submission.text)).collect()
+    }
+
+    /// All that was submitted and all that stands unsent, when everything has been handled.
+    pub(crate) fn settled(&mut self) -> (Vec<(usize, String)>, Vec<String>) {
+        let (submissions, drafts) = self.windows.settle();
+        let submitted = submissions.into_iter().map(|submission| (submission.window, submission.text)).collect();
+        (submitted, drafts.into_values().map(|draft| draft.text).collect())
+    }
+}
+
+/// A lock that is held: the right to act.
+pub(crate) fn guard() -> BlockingGuard {
+    let lock = BlockingLock::new(Arc::new(ThreadLock::new()));
+    lock.acquire(&LockKey::new("desktop/test").unwrap(), &AcquireOptions::default()).unwrap()
+}
+
+pub(crate) fn titled(title: &str) -> Place {
+    let window = WindowIdentity { title: Some(title.into()), ..WindowIdentity::default() };
+    Place { point: None, window: Some(window) }
+}
+
+pub(crate) fn chord(text: &str) -> Chord {
+    text.parse().unwrap()
+}
+
+pub(crate) fn soon() -> Moment {
+    Moment::now() + DEADLINE
+}
+
+/// Up to the paste.
+pub(crate) fn paste(
+    driver: &mut X11Desktop,
+    guard: &BlockingGuard,
+    place: &Place,
+    text: &str,
+) -> Result<Bound, Refusal> {
+    let permit = guard.permit();
+    let target = driver.bind(place)?;
+    driver.sweep(&permit)?;
+    driver.click(&permit, &target)?;
+    driver.await_focus(&target, soon())?;
+    driver.offer(&permit, text, Selection::Clipboard)?;
+    driver.press(&permit, &target, &chord("ctrl+v"))?;
+    Ok(target)
+}
+
+/// One whole delivery, without the journal.
+pub(crate) fn deliver(
+    driver: &mut X11Desktop,
+    guard: &BlockingGuard,
+    place: &Place,
+    text: &str,
+    rule: FetchRule,
+) -> Result<Fetched, Refusal> {
+    let target = paste(driver, guard, place, text)?;
+    let fetched = driver.await_fetched(&target, rule, soon())?;
+    driver.press(&guard.permit(), &target, &chord("return"))?;
+    // As the protocol does: what a target still asks for must be this text, not what is put back.
+    let late = FetchRule { fetches: fetched.by_target + 1, ..rule };
+    driver.await_fetched(&target, late, Moment::now() + rule.quiet).ok();
+    driver.restore(&guard.permit())?;
+    Ok(fetched)
+}

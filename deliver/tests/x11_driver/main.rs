@@ -1,0 +1,10 @@
+//! The X11 driver against real X servers, real windows and real adversaries.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test ends at what must not happen")]
+
+mod adversaries;
+mod delivery;
+mod desk;
+mod keeping;
+mod programs;
