@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use lock_core::queue::{self, Standing};
 
-use crate::line::Entry;
+use crate::entry::Entry;
 
 /// What a process with tickets in line has to do. Indices are into the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ mod tests {
     use lock_core::{Priority, RequestId, queue::PASSED_MAX};
 
     use super::*;
-    use crate::line::Rest;
+    use crate::entry::Rest;
 
     fn entry(ticket: u64, process: u64, priority: Priority) -> Entry {
         Entry {
