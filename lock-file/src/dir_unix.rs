@@ -69,6 +69,7 @@ impl Dir {
         Ok(Some(Self { handle, path: path.to_owned(), sharing: Sharing { owner: stat.st_uid, group } }))
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn handle(&self) -> &OwnedFd {
         &self.handle
     }
