@@ -137,6 +137,11 @@ pub(crate) fn id_at(path: &Path) -> Result<Option<FileId>, Trouble> {
     }
 }
 
+/// Reads once: all there is up to the size of the buffer, as regular files do.
+pub(crate) fn read_once_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    positional::read(file, buffer, at)
+}
+
 /// Reads from `at` until `buffer` is full or the file ends; says how much was read.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;

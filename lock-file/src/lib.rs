@@ -30,6 +30,7 @@ mod proc_locks;
 mod renewal;
 mod sleeper;
 mod stopped;
+mod sweep;
 mod turn;
 mod waiters;
 mod waiting;

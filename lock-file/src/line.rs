@@ -61,7 +61,7 @@ impl Line {
         if bytes.len() < FIRST_READ {
             bytes.resize(FIRST_READ, 0);
         }
-        let mut length = dir::read_at(file, &mut bytes[..FIRST_READ], 0)?;
+        let mut length = dir::read_once_at(file, &mut bytes[..FIRST_READ], 0)?;
         let Some(header) = Header::decode(&bytes[..length]) else {
             *self = Self::fresh(bytes, entries);
             return Ok(());
