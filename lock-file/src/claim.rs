@@ -9,7 +9,7 @@ use crate::{
     error::Trouble,
     holder::Record,
     key::{HeldLease, Key, REPLACED_MAX, Section, Waiting},
-    key_files::Gate,
+    key_files::{Gate, KeyFiles},
     line::{Entry, Line, Rest},
     stopped, turn,
     waiters::{self, Life, WakeFile},
@@ -38,7 +38,7 @@ impl Section<'_> {
         if self.is_clear(line)?
             && let Some(gate) = self.try_gate_patiently()?
         {
-            return self.grant(gate, request, line.number_now()).map(Entered::Granted);
+            return self.key.grant(&self.files, gate, request, line.number_now()).map(Entered::Granted);
         }
         self.queue(line, request)
     }
@@ -49,12 +49,12 @@ impl Section<'_> {
         line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
         let process = self.key.process;
         let (mut ours, mut resting) = (0, false);
-        for entry in line.entries() {
-            ours += usize::from(entry.process == process);
-            resting |= !entry.is_awake();
-        }
         let (waiting, changed) = {
             let mut table = self.key.table();
+            for entry in line.entries() {
+                ours += usize::from(entry.process == process && !table.settling.contains(&entry.request));
+                resting |= !entry.is_awake();
+            }
             let waiting = table.tickets.values().filter(|t| !t.granted).count();
             let rebuilt = std::mem::replace(&mut table.epoch, line.epoch()) != line.epoch();
             (waiting, rebuilt || (waiting > 0 && table.wake.is_none()))
@@ -87,7 +87,8 @@ impl Section<'_> {
         let trouble = self.files.line_trouble("write");
         let mut table = self.key.table();
         let waiting: HashSet<RequestId> = table.tickets.values().filter(|t| !t.granted).map(|t| t.request.id).collect();
-        let stale = |e: &Entry| e.process == process && !waiting.contains(&e.request);
+        let stale =
+            |e: &Entry| e.process == process && !waiting.contains(&e.request) && !table.settling.contains(&e.request);
         line.remove_all(&self.files.line, stale).map_err(trouble)?;
         let present: HashSet<RequestId> = line.entries().iter().map(|e| e.request).collect();
         let lost = waiting.difference(&present).filter_map(|id| table.tickets.get(id)).map(|t| t.request.clone());
@@ -175,71 +176,38 @@ impl Section<'_> {
         Err(Trouble::Unsteady { path: self.files.gate_path().to_owned() })
     }
 
-    /// Writes down who has the gate, which is locked, and makes it a lease. On an error the gate is given back.
-    fn grant(&mut self, gate: Gate, request: &Request, ticket: u64) -> Result<Lease, Trouble> {
-        match self.write_holder(request, ticket) {
-            Ok((token, since_us)) => {
-                let lease = Lease {
-                    key: self.key.name.clone(),
-                    request: request.id,
-                    token,
-                    owner: request.owner.clone(),
-                    ticket,
-                    deadline: None,
-                    liveness: Some(Arc::new(gate.file)),
-                };
-                let held = HeldLease {
-                    lease: lease.clone(),
-                    secret: request.secret_hash,
-                    since_us,
-                    gate: gate.id,
-                    files: Arc::clone(&self.files),
-                };
-                let mut table = self.key.table();
-                table.leases.insert(request.id, held);
-                // Under the table's lock, as its release is: an earlier lease of ours cannot let go of this one's. Should
-                // a waiter that has just woken still share it, the next head sleeps on the gate instead.
-                flock::try_exclusive(&self.files.baton).map_err(self.files.holder_trouble("lock the baton beside"))?;
-                Ok(lease)
-            }
-            Err(trouble) => {
-                gate.give_back();
-                Err(trouble)
-            }
-        }
-    }
-
-    fn write_holder(&self, request: &Request, ticket: u64) -> Result<(FencingToken, u64), Trouble> {
-        let last = Record::read(&self.files.holder).map_err(self.files.holder_trouble("read"))?.last_token;
-        let since_us = wall_clock_us();
-        let token = FencingToken::next(last, request.floor, since_us);
-        let record = Record::holding(token, request, ticket, since_us);
-        record.write(&self.files.holder).map_err(self.files.holder_trouble("write"))?;
-        Ok((token, since_us))
-    }
-
-    /// Grants the gate, which is locked, to the ticket at `index`, which is ours. The lease goes to its task first; the
-    /// line is put in order and the next sleepers are woken afterwards.
+    /// Grants the gate, which is locked, to the ticket at `index`, which is ours.
     pub(crate) fn grant_ticket(&mut self, gate: Gate, line: &mut Line, index: usize) -> Result<(), Trouble> {
         let entry = line.entries()[index];
-        let Some(request) = self.key.table().tickets.get(&entry.request).map(|t| t.request.clone()) else {
-            gate.give_back();
-            return Ok(());
-        };
-        self.grant(gate, &request, entry.ticket)?;
-        if let Some(ticket) = self.key.table().tickets.get_mut(&entry.request) {
-            ticket.granted = true;
-            ticket.ring.notify_one();
+        match self.key.grant_waiting(&self.files, gate, entry.ticket)? {
+            Some(request) => self.settle_in(line, request),
+            None => Ok(()),
         }
-        let trouble = self.files.line_trouble("write");
-        line.remove(&self.files.line, index).map_err(trouble)?;
-        let passed = |e: &mut Entry| {
-            let passed = e.ticket < entry.ticket && e.is_awake();
-            e.passed += u32::from(passed);
-            passed
-        };
-        line.update(&self.files.line, passed).map_err(self.files.line_trouble("write"))?;
-        let next_is_ours = turn::next_awake(line.entries()).is_some_and(|i| line.entries()[i].process == entry.process);
+    }
+
+    /// Takes a granted ticket out of the line, and wakes who slept behind it.
+    pub(crate) fn settle(&mut self, request: RequestId) -> Result<(), Trouble> {
+        let mut line = std::mem::take(&mut *self.turn);
+        line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
+        let settled = self.settle_in(&mut line, request);
+        self.keep(line);
+        settled
+    }
+
+    fn settle_in(&mut self, line: &mut Line, request: RequestId) -> Result<(), Trouble> {
+        self.key.table().settling.remove(&request);
+        if let Some(index) = line.find(request) {
+            let trouble = self.files.line_trouble("write");
+            let granted = line.remove(&self.files.line, index).map_err(trouble)?;
+            let passed = |e: &mut Entry| {
+                let passed = e.ticket < granted.ticket && e.is_awake();
+                e.passed += u32::from(passed);
+                passed
+            };
+            line.update(&self.files.line, passed).map_err(self.files.line_trouble("write"))?;
+        }
+        let process = self.key.process;
+        let next_is_ours = turn::next_awake(line.entries()).is_some_and(|i| line.entries()[i].process == process);
         self.move_wake_file(line, next_is_ours)
     }
 
@@ -346,6 +314,79 @@ impl Section<'_> {
 }
 
 impl Key {
+    /// Grants the gate, which is locked, to our waiting ticket with this number; gives it back where there is none any
+    /// more. The lease goes to its task first: the line is settled afterwards. Needs no section: the holder's record is
+    /// the gate's.
+    pub(crate) fn grant_waiting(
+        &self,
+        files: &Arc<KeyFiles>,
+        gate: Gate,
+        number: u64,
+    ) -> Result<Option<RequestId>, Trouble> {
+        let waiting = self.table().waiting_as(number).map(|ticket| ticket.request.clone());
+        let Some(request) = waiting else {
+            gate.give_back();
+            return Ok(None);
+        };
+        self.grant(files, gate, &request, number)?;
+        let ring = {
+            let mut table = self.table();
+            match table.tickets.get_mut(&request.id) {
+                Some(ticket) => {
+                    ticket.granted = true;
+                    let ring = Arc::clone(&ticket.ring);
+                    table.settling.insert(request.id);
+                    Some(ring)
+                }
+                None => None,
+            }
+        };
+        match ring {
+            Some(ring) => {
+                ring.notify_one();
+                Ok(Some(request.id))
+            }
+            // Withdrawn between the two looks at the table: who withdrew found no lease yet.
+            None => {
+                self.let_go(request.id, None);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes down who has the gate, which is locked, and makes it a lease. On an error the gate is given back.
+    fn grant(&self, files: &Arc<KeyFiles>, gate: Gate, request: &Request, ticket: u64) -> Result<Lease, Trouble> {
+        let (token, since_us) = match write_holder(files, request, ticket) {
+            Ok(written) => written,
+            Err(trouble) => {
+                gate.give_back();
+                return Err(trouble);
+            }
+        };
+        let lease = Lease {
+            key: self.name.clone(),
+            request: request.id,
+            token,
+            owner: request.owner.clone(),
+            ticket,
+            deadline: None,
+            liveness: Some(Arc::new(gate.file)),
+        };
+        let held = HeldLease {
+            lease: lease.clone(),
+            secret: request.secret_hash,
+            since_us,
+            gate: gate.id,
+            files: Arc::clone(files),
+        };
+        let mut table = self.table();
+        table.leases.insert(request.id, held);
+        // Under the table's lock, as its release is: an earlier lease of ours cannot let go of this one's. Should a waiter
+        // that has just woken still share it, the next head sleeps on the gate instead.
+        flock::try_exclusive(&files.baton).map_err(files.holder_trouble("lock the baton beside"))?;
+        Ok(lease)
+    }
+
     /// Lets go of a lease of this process; `false` when there is none such. No section: the gate is ours until here.
     pub(crate) fn let_go(&self, request: RequestId, token: Option<FencingToken>) -> bool {
         let mut table = self.table();
@@ -368,18 +409,28 @@ impl Key {
     }
 }
 
+/// The next token and the time of the grant, written to the holder's record.
+fn write_holder(files: &KeyFiles, request: &Request, ticket: u64) -> Result<(FencingToken, u64), Trouble> {
+    let last = Record::read(&files.holder).map_err(files.holder_trouble("read"))?.last_token;
+    let since_us = wall_clock_us();
+    let token = FencingToken::next(last, request.floor, since_us);
+    let record = Record::holding(token, request, ticket, since_us);
+    record.write(&files.holder).map_err(files.holder_trouble("write"))?;
+    Ok((token, since_us))
+}
+
 impl crate::key::Table {
+    /// Our ticket with this number, if it waits.
+    pub(crate) fn waiting_as(&self, number: u64) -> Option<&Waiting> {
+        self.tickets.values().find(|ticket| ticket.number == number && !ticket.granted)
+    }
+
     fn any_owner(&self) -> Option<lock_core::Owner> {
         self.tickets.values().find(|t| !t.granted).map(|t| t.request.owner.clone())
     }
 
     /// The record of a ticket that is in the table.
-    fn entry_of(
-        &mut self,
-        request: &Request,
-        process: u64,
-        files: &crate::key_files::KeyFiles,
-    ) -> Result<Entry, Trouble> {
+    fn entry_of(&mut self, request: &Request, process: u64, files: &KeyFiles) -> Result<Entry, Trouble> {
         let label = match &mut self.wake {
             Some(wake) => wake.label(files.waiters()?, &request.owner.label)?,
             None => 0,

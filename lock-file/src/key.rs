@@ -47,6 +47,8 @@ pub(crate) struct Table {
     entering: HashMap<RequestId, (usize, bool)>,
     pub(crate) tickets: HashMap<RequestId, Waiting>,
     pub(crate) leases: HashMap<RequestId, HeldLease>,
+    /// Tickets that were granted and still stand in the line's file.
+    pub(crate) settling: HashSet<RequestId>,
     pub(crate) wake: Option<WakeFile>,
     /// The gate that one of our threads sleeps on.
     pub(crate) gate_sleeper: Option<FileId>,
@@ -132,7 +134,7 @@ impl Key {
     /// Whether nothing would be lost with it.
     pub(crate) fn is_idle(&self) -> bool {
         let table = self.table();
-        table.tickets.is_empty() && table.leases.is_empty() && table.entering.is_empty()
+        table.tickets.is_empty() && table.leases.is_empty() && table.entering.is_empty() && table.settling.is_empty()
     }
 
     /// The open files, if they were opened.
