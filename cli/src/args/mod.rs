@@ -1,8 +1,8 @@
 //! Typed arguments: exactly what the user wrote. No IO here.
 
 mod agents;
+mod companion;
 mod demo;
-mod helpers;
 mod run;
 mod send;
 mod span;
@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 pub(crate) use agents::{AddArgs, AgentsCommand, parse_point};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+pub(crate) use companion::CompanionArgs;
 pub(crate) use demo::{DemoArgs, DemoSurface};
-pub(crate) use helpers::HelperArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use send::{BroadcastArgs, Content, Delivering, SendArgs, Timeout, WaitLevel};
 pub(crate) use span::{parse_span, show_span};
@@ -122,7 +122,7 @@ pub(crate) enum Command {
     Top(Later),
     /// Programs of our own that outlive the command that starts them
     #[command(hide = true)]
-    Helper(HelperArgs),
+    Helper(CompanionArgs),
 }
 
 /// Arguments of a command that is not built yet: any.

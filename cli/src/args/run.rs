@@ -7,8 +7,22 @@ use lock_core::Priority;
 
 use super::parse_span;
 
+/// What the flags do not say.
+const AFTER_HELP: &str = "\
+Exit status: the command's own, 128 + the signal that killed it, 75 (or -E) when the lock was not acquired, 76 when the
+lease was lost or broken while the command ran, 69 when the lock store cannot be reached, 126 and 127 as in shells.
+
+The command runs in a process group of its own and finds TALKSTICK_KEY, TALKSTICK_TOKEN (the fencing token),
+TALKSTICK_OWNER, TALKSTICK_DEADLINE (seconds since 1970; empty where leases do not expire) and TALKSTICK_HELD (a secret:
+talkstick below the command works under the same lease) in its environment. It inherits no lock file. Signals sent to
+talkstick go to the whole group; what the command leaves in the background when it ends is left alone.
+
+When the lease is lost, or talkstick itself is killed, the group is ended (TERM, --grace, KILL) before the lock can pass
+on. A process that has left the group (setsid, a daemon) is out of reach.";
+
 /// Arguments of `run`: flock(1)'s where they mean the same.
 #[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
 pub(crate) struct RunArgs {
     /// Which lock
     pub(crate) key: String,

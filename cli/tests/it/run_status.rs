@@ -133,3 +133,13 @@ fn a_ttl_where_leases_do_not_expire_is_said_to_have_no_effect() {
     let output = home.run(&["--ttl", "5s"], "true");
     assert!(output.status.success() && text(&output.stderr).contains("--ttl"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_store_that_cannot_be_used_is_69_and_nothing_runs() {
+    let home = Home::new();
+    home.write("plain", "no folder");
+    let output =
+        home.talkstick(&["--json", "--backend", "file:plain/locks", "run", "k", "--", "echo", "ran"]).output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(69), ""), "{}", text(&output.stderr));
+    assert_eq!(json(&output)["outcome"], "unavailable");
+}

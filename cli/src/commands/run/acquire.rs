@@ -35,7 +35,7 @@ pub(super) fn acquire(
     if !capabilities.cross_process {
         talk.warn(&format!("{lock} excludes nobody outside this process"));
     }
-    let options = plan.acquire_options(observer(&lock, talk, events, signals));
+    let options = plan.acquire_options(observer(plan, &lock, talk, events, signals));
     let key = plan.key.clone();
     let acquiring = drive(async move { lock.acquire(&key, &options).await }, signals, ends_wait);
     Ok(until_done(acquiring)?.map_err(|error| Finished::not_acquired(error, plan.not_acquired, plan.wait))?)
@@ -71,14 +71,19 @@ pub(super) fn stop_ourselves() -> io::Result<()> {
 
 /// Announces the wait, and passes on what the attendance must hear.
 fn observer(
+    plan: &Plan,
     lock: &Arc<dyn DistributedLock>,
     talk: Talk,
     events: mpsc::Sender<LockEvent>,
     signals: &SignalPipe,
 ) -> Observer {
+    let waits = !plan.wait.is_zero();
     let (announcer, bell) = (Announcer::new(lock, talk), signals.bell());
     Observer::new(move |event| {
-        announcer.hear(event);
+        // Who does not wait has nothing to announce.
+        if waits || !matches!(event, LockEvent::Queued { .. }) {
+            announcer.hear(event);
+        }
         if matches!(event, LockEvent::Renewed { .. } | LockEvent::Lost { .. }) {
             // Nobody hears any more when the run is over.
             let _over = events.send(event.clone());

@@ -47,7 +47,13 @@ async fn acquire(plan: &Plan, settings: &Settings, talk: Talk) -> Result<Guard, 
         talk.warn(&format!("--ttl has no effect on {lock}: its leases end with their holder"));
     }
     let announcer = Announcer::new(&lock, talk);
-    let options = plan.acquire_options(lock_core::Observer::new(move |event| announcer.hear(event)));
+    let waits = !plan.wait.is_zero();
+    let options = plan.acquire_options(lock_core::Observer::new(move |event| {
+        // Who does not wait has nothing to announce.
+        if waits || !matches!(event, lock_core::LockEvent::Queued { .. }) {
+            announcer.hear(event);
+        }
+    }));
     let acquired = lock.acquire(&plan.key, &options).await;
     Ok(acquired.map_err(|error| Finished::not_acquired(error, plan.not_acquired, plan.wait))?)
 }

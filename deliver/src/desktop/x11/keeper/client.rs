@@ -27,7 +27,7 @@ use crate::desktop::{
     Refusal, Selection,
     x11::{
         connection::{Display, unless_gone},
-        stream::wait_for,
+        stream::{QUIETLY, wait_for},
     },
 };
 
@@ -143,7 +143,7 @@ impl KeeperClient {
         let bytes = frame(message).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
+            match send(&self.socket, rest, QUIETLY) {
                 Ok(sent) => rest = &rest[sent..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
@@ -211,7 +211,7 @@ impl Watch {
 
     fn say(&self, word: u8) -> Result<(), Refusal> {
         loop {
-            match send(&self.socket, &[word], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            match send(&self.socket, &[word], QUIETLY | SendFlags::DONTWAIT) {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(broke("telling the watchdog")(error.into())),
@@ -245,7 +245,7 @@ fn hand_over(socket: &UnixStream, display: &Display, watch: UnixStream) -> io::R
     if !rights.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::Error::other("no room for two descriptors"));
     }
-    sendmsg(socket, &[IoSlice::new(&[0])], &mut rights, SendFlags::NOSIGNAL)?;
+    sendmsg(socket, &[IoSlice::new(&[0])], &mut rights, QUIETLY)?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use clap::Parser;
 use deliver::simulated::{DesktopConfig, Listen};
 
-use crate::{ExitStatus, args::HelperArgs, demo, error, ui};
+use crate::{ExitStatus, args::CompanionArgs, demo, error, ui};
 
 /// What makes this program the keeper of the clipboard.
 #[cfg(unix)]
@@ -21,7 +21,7 @@ struct SimulatedDesktop {
 }
 
 /// Runs the named helper.
-pub(crate) fn run(args: &HelperArgs) -> ExitStatus {
+pub(crate) fn run(args: &CompanionArgs) -> ExitStatus {
     match args.name.as_str() {
         #[cfg(unix)]
         "keeper" => keeper(),
@@ -41,7 +41,7 @@ fn keeper() -> ExitStatus {
     }
 }
 
-fn simulated_desktop(args: &HelperArgs) -> ExitStatus {
+fn simulated_desktop(args: &CompanionArgs) -> ExitStatus {
     let argv = std::iter::once(args.name.as_str().into()).chain(args.rest.iter().cloned());
     let args = match SimulatedDesktop::try_parse_from(argv) {
         Ok(args) => args,
