@@ -86,6 +86,7 @@ impl PrivateStage {
     }
 
     /// Opens windows, and says what unprotected senders are to play on.
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "only real windows are heard backstage"))]
     pub(crate) fn open(&self, backstage: &mut Backstage, count: usize) -> Result<(Scene, Playground), DemoError> {
         match self {
             Self::Simulated => {
@@ -104,6 +105,15 @@ impl PrivateStage {
 }
 
 impl Stage {
+    /// The stage, where nobody else is on it.
+    pub(crate) const fn private(&self) -> Option<&PrivateStage> {
+        match self {
+            Self::Private(stage) => Some(stage),
+            #[cfg(target_os = "linux")]
+            Self::Real { .. } => None,
+        }
+    }
+
     /// Opens windows.
     pub(crate) fn open(&self, backstage: &mut Backstage, count: usize) -> Result<Scene, DemoError> {
         match self {
