@@ -111,9 +111,7 @@ impl Attendance<'_> {
             }
         };
         let finished = finished.under(&guard);
-        if let Some(group) = self.group {
-            self.terminal.take_back(group);
-        }
+        self.terminal.take_back(self.group);
         self.release(guard);
         finished
     }
@@ -179,8 +177,12 @@ impl Attendance<'_> {
     fn pass_on(&mut self, signal: i32) -> io::Result<()> {
         match signal {
             libc::SIGTSTP => self.told_to_stop = true,
-            // The shell put us in the foreground: there the child belongs.
-            libc::SIGCONT => self.give_terminal(),
+            libc::SIGCONT => {
+                // A stop that has not come about yet is not to come any more.
+                self.told_to_stop = false;
+                // The shell put us in the foreground: there the child belongs.
+                self.give_terminal();
+            }
             _ => {}
         }
         self.order(&Order::Signal(signal))

@@ -5,22 +5,16 @@
 //! and only then lets go of the gate. It sits in a process group of its own, so no signal meant for `run` or the child
 //! reaches it.
 
-use std::{
-    ffi::OsString,
-    io,
-    os::fd::{AsFd, OwnedFd},
-    panic::AssertUnwindSafe,
-};
+use std::{ffi::OsString, io, panic::AssertUnwindSafe};
 
 use rustix::process::{Pid, WaitOptions};
 
 use super::{
-    descriptors::close_all_but,
     group::Group,
     launch::launch,
     signals::{Mask, SignalPipe},
     watch::Watch,
-    wire::{News, Order, Wire},
+    wire::{Order, Wire},
 };
 
 /// The supervisor's name in process lists, by which a supervisor further up knows it. The kernel keeps 15 bytes.
@@ -90,17 +84,7 @@ fn supervise(command: &[OsString], wire: Wire, mask: Mask) -> io::Result<()> {
         Ok(leader) => leader,
         Err(not_started) => return wire.send(&not_started, None),
     };
-    // A `run` that is gone by now is seen at the next look at the wire.
-    let _gone = wire.send(&News::Started(leader.as_raw_nonzero().get()), None);
-    let keep: Vec<_> = [wire.as_fd(), signals.as_fd(), signals.write_end()]
-        .into_iter()
-        .chain(gate.as_ref().map(AsFd::as_fd))
-        .collect();
-    // A descriptor that stays open holds up a reader; a child that is not watched would be worse.
-    let _stays_open = close_all_but(&keep);
-    // The gate is let go when the watch is over, however it comes to its end.
-    let _gate: Option<OwnedFd> = gate;
-    let watched = Watch::new(order, wire, signals, leader).until_done();
+    let watched = Watch::new(order, wire, signals, leader, gate).until_done();
     if watched.is_err() {
         // Whatever went wrong, the gate must not be let go beside a child that runs.
         Group::new(leader).end_by_force();
@@ -127,7 +111,7 @@ mod tests {
     use lock_core::Moment;
 
     use super::*;
-    use crate::commands::run::wire::{Ending, Start};
+    use crate::commands::run::wire::{Ending, News, Start};
 
     const GRACE: Duration = Duration::from_millis(200);
 
@@ -189,7 +173,7 @@ mod tests {
     #[ignore = "run by the test above"]
     fn renewed() {
         let first = Moment::now() + Duration::from_millis(800);
-        let (supervisor, _) = start("exec sleep 600", first);
+        let (supervisor, _) = start("exec sleep 60", first);
         let second = Moment::now() + Duration::from_secs(600);
         supervisor.wire.send(&Order::Deadline(second.since_boot_ns()), None).unwrap();
         while !first.is_past() {
