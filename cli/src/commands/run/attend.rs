@@ -148,7 +148,10 @@ impl Attendance<'_> {
             match self.listen()? {
                 Heard::News(News::Started(pid)) => self.group = Pid::from_raw(pid),
                 Heard::News(News::Stopped(signal)) => self.child_stopped(signal)?,
-                Heard::News(News::NotStarted { not_found, why }) => return Ok(self.not_started(not_found, &why)),
+                Heard::News(News::NotStarted { not_found, why }) => {
+                    self.group = None;
+                    return Ok(self.not_started(not_found, &why));
+                }
                 Heard::News(News::Ended(ending)) => return Ok(self.ended(guard, ending)),
                 Heard::End => return Err(io::Error::other("the supervisor is gone")),
                 Heard::Nothing => {}

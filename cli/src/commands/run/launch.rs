@@ -12,14 +12,14 @@ use rustix::process::Pid;
 
 use super::{
     signals::Mask,
-    wire::{News, Start},
+    wire::{News, Start, Wire},
 };
 
 /// Starts the command; on failure, the news for `run`.
 ///
-/// The child cannot run unseen: its parent is the supervisor itself, so there is no instant at which it exists and the
-/// supervisor does not know it.
-pub(super) fn launch(command: &[OsString], start: &Start, mask: Mask) -> Result<Pid, News> {
+/// The child cannot run unseen: its parent is the supervisor itself, and `run` is told its group by the child's own first
+/// act, so that `run` can end the group should the supervisor be killed at any instant.
+pub(super) fn launch(command: &[OsString], start: &Start, mask: Mask, wire: &Wire) -> Result<Pid, News> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(News::NotStarted { not_found: true, why: "no command".into() });
     };
@@ -28,8 +28,10 @@ pub(super) fn launch(command: &[OsString], start: &Start, mask: Mask) -> Result<
     command.args(arguments).envs(environment).process_group(0);
     command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
     let (terminal, supervisor) = (start.terminal, rustix::process::getpid());
-    // SAFETY: `prepare` makes system calls only: nothing that allocates, locks or unwinds. The supervisor has one thread.
-    unsafe { command.pre_exec(move || prepare(terminal, supervisor, mask)) };
+    let wire = wire.try_clone().map_err(|error| News::NotStarted { not_found: false, why: error.to_string() })?;
+    // SAFETY: the supervisor has one thread, so no lock of the allocator or of std can be held by another one across the
+    // fork, and the child may do what the supervisor may.
+    unsafe { command.pre_exec(move || prepare(terminal, supervisor, mask, &wire)) };
     match command.spawn() {
         // Waited for by pid, together with the orphans of the child.
         Ok(child) => Ok(Pid::from_child(&child)),
@@ -41,8 +43,10 @@ pub(super) fn launch(command: &[OsString], start: &Start, mask: Mask) -> Result<
 }
 
 /// Runs in the child, right before exec.
-fn prepare(terminal: bool, supervisor: Pid, mask: Mask) -> io::Result<()> {
+fn prepare(terminal: bool, supervisor: Pid, mask: Mask, wire: &Wire) -> io::Result<()> {
     die_with(supervisor)?;
+    // A `run` that is gone is not told: the supervisor sees that at its next look at the wire.
+    let _gone = wire.send(&News::Started(rustix::process::getpid().as_raw_nonzero().get()), None);
     if terminal {
         // The child is in the background until this call has worked, and who does it from there is stopped by TTOU
         // unless that is blocked.

@@ -80,7 +80,7 @@ fn supervise(command: &[OsString], wire: Wire, mask: Mask) -> io::Result<()> {
     let signals = SignalPipe::open()?;
     signals.catch(&[libc::SIGCHLD])?;
     Mask::only(libc::SIGCHLD)?;
-    let leader = match launch(command, &order, mask) {
+    let leader = match launch(command, &order, mask, &wire) {
         Ok(leader) => leader,
         Err(not_started) => return wire.send(&not_started, None),
     };

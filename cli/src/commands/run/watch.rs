@@ -80,8 +80,6 @@ impl Watch {
 
     /// Returns when the gate may be let go.
     pub(super) fn until_done(mut self) -> io::Result<()> {
-        // At once: should this process be killed, `run` ends the group.
-        self.tell(&News::Started(self.leader.as_raw_nonzero().get()))?;
         loop {
             self.reap()?;
             self.judge_deadline()?;
