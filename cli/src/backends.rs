@@ -44,11 +44,14 @@ pub(crate) fn check_built(settings: &Settings) -> Result<(), CommandError> {
     if built.contains(&wanted.scheme()) {
         return Ok(());
     }
-    let later =
-        matches!(wanted.scheme(), "sqlite" | "redis" | "rediss" | "redis+unix" | "redis+sentinel" | "redis+cluster");
-    let what = if later { "is not built yet" } else { "is unknown" };
-    let message = format!("the backend `{}` {what}; built are {}", wanted.scheme(), built.join(", "));
-    Err(CommandError::config(message).hint("choose one with --backend or `lock.backend`"))
+    let built = built.join(", ");
+    let error = match wanted.scheme() {
+        "sqlite" | "redis" | "rediss" | "redis+unix" | "redis+sentinel" | "redis+cluster" => {
+            CommandError::not_built_as(format!("the backend `{}` is not built yet; built are {built}", wanted.scheme()))
+        }
+        scheme => CommandError::config(format!("the backend `{scheme}` is unknown; built are {built}")),
+    };
+    Err(error.hint("choose one with --backend or `lock.backend`"))
 }
 
 /// Says so when the lock excludes nobody outside this process: it is never a fallback, but it can be a mistake.

@@ -7,10 +7,13 @@ pub(crate) const NO_COLOR: &str = "NO_COLOR";
 /// What `-v` logs, as a filter such as `lock_core=trace,deliver=debug`; set without `-v`, it also logs.
 pub(crate) const LOG: &str = "TALKSTICK_LOG";
 /// Where the user's files are, for the default root and the user's configuration.
+#[cfg(not(windows))]
 pub(crate) const HOME: &str = "HOME";
 /// The user's state folder, where the root is when no `talkstick.toml` is found; `~/.local/state` unless set.
+#[cfg(not(windows))]
 pub(crate) const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// The user's configuration folder; `~/.config` unless set.
+#[cfg(not(windows))]
 pub(crate) const XDG_CONFIG_HOME: &str = "XDG_CONFIG_HOME";
 /// Windows: the user's state folder.
 #[cfg(windows)]
@@ -22,8 +25,15 @@ pub(crate) const APPDATA: &str = "APPDATA";
 #[cfg(windows)]
 pub(crate) const PROGRAMDATA: &str = "PROGRAMDATA";
 /// The X server.
+#[cfg(unix)]
 pub(crate) const DISPLAY: &str = "DISPLAY";
+/// Where the keys to X servers are.
+#[cfg(target_os = "linux")]
+pub(crate) const XAUTHORITY: &str = "XAUTHORITY";
+/// Where programs are.
+pub(crate) const PATH: &str = "PATH";
 /// A Wayland compositor: where it is set without `DISPLAY`, `doctor` says why the desktop surface is refused.
+#[cfg(unix)]
 pub(crate) const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 
 /// Before each setting: `TALKSTICK__LOCK__BACKEND` is `lock.backend`.

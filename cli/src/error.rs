@@ -15,8 +15,6 @@ pub(crate) enum ErrorKind {
     UnknownAgent,
     /// The message cannot be sent as it is.
     BadMessage,
-    /// The target is not there.
-    TargetGone,
     /// Nothing was typed.
     Rejected,
     /// No lock in time.
@@ -32,7 +30,7 @@ impl ErrorKind {
     pub(crate) const fn exit_status(self) -> ExitStatus {
         match self {
             Self::Usage | Self::NotBuilt | Self::BadMessage => ExitStatus::USAGE,
-            Self::UnknownAgent | Self::TargetGone => ExitStatus::NO_TARGET,
+            Self::UnknownAgent => ExitStatus::NO_TARGET,
             Self::Rejected => ExitStatus::REJECTED,
             Self::NoLock => ExitStatus::NO_LOCK,
             Self::Config | Self::Backend => ExitStatus::CONFIG,
@@ -46,7 +44,6 @@ impl ErrorKind {
             Self::NotBuilt => "not_built",
             Self::UnknownAgent => "unknown_agent",
             Self::BadMessage => "bad_message",
-            Self::TargetGone => "target_gone",
             Self::Rejected => "rejected",
             Self::NoLock => "no_lock",
             Self::Config => "config",
@@ -157,7 +154,7 @@ mod tests {
     #[error("{text}")]
     struct Link {
         text: &'static str,
-        source: Option<Box<Link>>,
+        source: Option<Box<Self>>,
     }
 
     #[test]

@@ -26,6 +26,9 @@ impl ExitStatus {
     /// The lock store or the configuration cannot be used.
     pub const CONFIG: Self = Self(9);
 
+    /// `demo`: talkstick did not deliver every message as it promises.
+    pub(crate) const DEMO_IMPERFECT: Self = Self(1);
+
     /// `run`: the lock store cannot be reached (EX_UNAVAILABLE).
     pub const RUN_UNAVAILABLE: Self = Self(69);
     /// `run`: not acquired in time (EX_TEMPFAIL).

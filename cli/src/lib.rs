@@ -4,6 +4,7 @@
 mod args;
 mod backends;
 mod commands;
+mod demo;
 mod env_vars;
 mod error;
 mod exit;
@@ -43,6 +44,9 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitStatus {
     };
     if let Some(helper) = commands::helper(&command) {
         return helper;
+    }
+    if matches!(command, Command::Run(_)) {
+        ui.leave_stdout();
     }
     match Settings::resolve(&global) {
         Ok(settings) => commands::dispatch(command, settings, &mut ui),

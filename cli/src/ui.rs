@@ -16,6 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Ui {
     json: bool,
+    /// Stdout belongs to somebody else: the child of `run`.
+    stdout_is_taken: bool,
     talk: Talk,
 }
 
@@ -33,12 +35,17 @@ impl Ui {
             ColorWhen::Never => false,
             ColorWhen::Auto => !env_vars::is_set(env_vars::NO_COLOR) && io::stderr().is_terminal(),
         };
-        Self { json: global.json, talk: Talk { quiet: global.quiet, color } }
+        Self { json: global.json, stdout_is_taken: false, talk: Talk { quiet: global.quiet, color } }
     }
 
     /// Whether data is to be JSON.
     pub(crate) const fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// From now on, data goes to stderr.
+    pub(crate) const fn leave_stdout(&mut self) {
+        self.stdout_is_taken = true;
     }
 
     pub(crate) const fn talk(&self) -> Talk {
@@ -53,6 +60,7 @@ impl Ui {
     /// Prints one object of data as a line of JSON.
     pub(crate) fn json(&mut self, object: &impl Serialize) {
         match serde_json::to_string(object) {
+            Ok(line) if self.stdout_is_taken => print(&mut io::stderr().lock(), &line),
             Ok(line) => print(&mut io::stdout().lock(), &line),
             Err(error) => self.talk.warn(&format!("the output cannot be written as JSON: {error}")),
         }
@@ -94,11 +102,18 @@ impl Talk {
     }
 
     pub(crate) fn warn(self, text: &str) {
-        print(&mut io::stderr().lock(), &format!("{} {text}", self.paint("33", "warning:")));
+        write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("33", "warning:"), printable(text)));
     }
 
     pub(crate) fn error(self, error: &CommandError) {
         self.failure(&error.message, error.hints.iter().map(String::as_str));
+    }
+
+    /// What to do, unless quiet.
+    pub(crate) fn hint(self, hint: &str) {
+        if !self.quiet {
+            write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("36", "hint:"), printable(hint)));
+        }
     }
 
     /// An error line with its hints below it.
@@ -147,7 +162,7 @@ pub(crate) fn table(header: &[&'static str]) -> comfy_table::Table {
 }
 
 /// Control characters, line ends and tabs aside, made visible.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c.is_control() && c != '\n' && c != '\t' {

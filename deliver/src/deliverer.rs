@@ -124,13 +124,7 @@ impl Deliverer {
         // Before the lock: a slow connection must not hold up the line.
         let session = self.session(message).await?;
         let began = Moment::now();
-        let acquire = options.acquire(asked);
-        let guard = tokio::select! {
-            biased;
-            by = options.stop.wait() => Err(SendError::Stopped(by)),
-            guard = self.lock.acquire(&self.key, &acquire) => guard.map_err(SendError::Lock),
-        };
-        let guard = match guard {
+        let guard = match self.stand_in_line(asked, options).await {
             Ok(guard) => guard,
             Err(error) => {
                 self.keep(session);
@@ -176,6 +170,15 @@ impl Deliverer {
             receipts.push(self.send(message, agent, options).await);
         }
         receipts
+    }
+
+    async fn stand_in_line(&self, asked: Moment, options: &SendOptions) -> Result<Guard, SendError> {
+        let acquire = options.acquire(asked);
+        tokio::select! {
+            biased;
+            by = options.stop.wait() => Err(SendError::Stopped(by)),
+            guard = self.lock.acquire(&self.key, &acquire) => guard.map_err(SendError::Lock),
+        }
     }
 
     async fn session(&self, message: &Message) -> Result<Box<dyn Session>, SendError> {

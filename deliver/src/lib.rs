@@ -4,6 +4,8 @@
 //! under the lock and tells in a [`Receipt`] what is known, and nothing more. Only code that borrows a
 //! [`lock_core::Permit`] from a held lock can touch an input device.
 
+#[cfg(target_os = "linux")]
+pub mod agent_windows;
 mod clean;
 mod deliverer;
 pub mod desktop;

@@ -63,7 +63,7 @@ impl Profile {
             // The first of two reads is not the one that is inserted; now and then it sleeps on a served request until
             // the next event, which the nudge is.
             "chromium" => {
-                Self { fetches: 2, quiet: Duration::from_millis(20), nudge: Some(Duration::from_millis(40)), ..chat }
+                Self { fetches: 2, quiet: Duration::from_millis(20), nudge: Some(Duration::from_millis(10)), ..chat }
             }
             "xterm" => {
                 Self { paste: chord(false, true, "insert"), selection: Selection::Primary, multiline: false, ..chat }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::agent_windows::{Behaviour, Fetch, Options, PasteKey, Waiting};
+use deliver::agent_windows::{Behaviour, Fetch, Options, PasteKey, Waiting};
 use tests::agent_windows_process::AgentWindowsProcess;
 use tests::clipboard::{self, Answer, ClipboardOwner, Selection};
 use tests::hand::{Hand, key};

@@ -66,7 +66,7 @@ fn dependencies_point_only_downward() {
 
 #[test]
 fn only_one_file_lists_the_backends() {
-    let names = ["lock_file", "lock_redis", "lock_sqlite"];
+    let names = ["lock_file::", "lock_redis::", "lock_sqlite::"];
     for (path, text) in rust_files() {
         let inside = path.starts_with("cli/src") && path != Path::new("cli/src/backends.rs");
         let names_one = names.iter().any(|name| text.contains(name));

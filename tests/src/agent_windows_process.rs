@@ -4,38 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use deliver::agent_windows::{AgentWindow, Draft, Line, Options, Submission};
 use tempfile::TempDir;
 
-use crate::agent_windows::{AgentWindow, Draft, Options, Submission};
 use crate::probe::READY_WITHIN;
 use crate::process::Process;
 use crate::program::{fresh_folder, isolated, own_program};
-
-/// A line that the program `agent-windows` prints, as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Line {
-    /// The windows are open: the first line.
-    Ready {
-        /// The process that they belong to.
-        pid: u32,
-        /// Where they are.
-        windows: Vec<AgentWindow>,
-    },
-    /// A message was submitted.
-    Submitted(Submission),
-    /// The answer to `drafts`.
-    Drafts {
-        /// What stands in each window.
-        drafts: Vec<Draft>,
-    },
-    /// The answer to `close`.
-    Closed {
-        /// The index of the window that is gone.
-        closed: usize,
-    },
-}
 
 /// A running `agent-windows` program.
 #[derive(Debug)]

@@ -7,15 +7,14 @@
 //! - Fixtures panic: a fixture that does not come up is a failed test, and its message says what the program printed.
 //! - A program that is not installed skips the test loudly at home and fails it where `CI` is set: [`require!`].
 //!
-//! This library depends on no other crate of the workspace, so every one of them may use it in its tests.
+//! Of the workspace it uses `deliver` alone, for the agent windows. The unit tests of `deliver` and `lock-core` must not
+//! hand types of their own to it: to the compiler those are other types than the library's.
 
 pub mod loopback;
 pub mod messages;
 pub mod probe;
 pub mod require;
 
-#[cfg(target_os = "linux")]
-pub mod agent_windows;
 #[cfg(target_os = "linux")]
 pub mod agent_windows_process;
 #[cfg(target_os = "linux")]

@@ -1,8 +1,8 @@
 //! Typed arguments: exactly what the user wrote. No IO here.
 
 mod agents;
+mod companion;
 mod demo;
-mod helpers;
 mod run;
 mod send;
 mod span;
@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 pub(crate) use agents::{AddArgs, AgentsCommand, parse_point};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-pub(crate) use demo::DemoArgs;
-pub(crate) use helpers::HelperArgs;
+pub(crate) use companion::CompanionArgs;
+pub(crate) use demo::{DemoArgs, DemoSurface};
 pub(crate) use run::RunArgs;
 pub(crate) use send::{BroadcastArgs, Content, Delivering, SendArgs, Timeout, WaitLevel};
 pub(crate) use span::{parse_span, show_span};
@@ -98,7 +98,7 @@ pub(crate) enum Command {
     Agents(AgentsCommand),
     /// Check root, configuration, lock store, display and agents
     Doctor,
-    /// Show many senders share a simulated desktop
+    /// Show what becomes of many senders' messages, without talkstick and with it
     Demo(DemoArgs),
     /// Show the configuration or write a new one
     #[command(subcommand)]
@@ -122,7 +122,7 @@ pub(crate) enum Command {
     Top(Later),
     /// Programs of our own that outlive the command that starts them
     #[command(hide = true)]
-    Helper(HelperArgs),
+    Helper(CompanionArgs),
 }
 
 /// Arguments of a command that is not built yet: any.

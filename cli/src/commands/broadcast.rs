@@ -52,4 +52,7 @@ fn report(done: &Done<'_>, ui: &mut Ui) {
         true => ui.json(&done.as_json()),
         false => ui.data(&done.receipt.to_string()),
     }
+    if let Some(hint) = done.hint() {
+        ui.talk().hint(&format!("{}: {hint}", done.receipt.agent));
+    }
 }

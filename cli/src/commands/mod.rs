@@ -3,18 +3,18 @@
 mod agents;
 mod break_lock;
 mod broadcast;
+mod companion;
 mod completions;
 mod config;
 mod demo;
 mod doctor;
-mod helper;
 mod run;
 mod send;
 mod sending;
 mod status;
 
 #[cfg(unix)]
-pub(crate) use helper::KEEPER_ARGUMENTS;
+pub(crate) use companion::KEEPER_ARGUMENTS;
 
 use crate::{
     ExitStatus,
@@ -27,7 +27,7 @@ use crate::{
 /// Runs the helper processes, which need no settings: what they work with, their starter tells them.
 pub(crate) fn helper(command: &Command) -> Option<ExitStatus> {
     match command {
-        Command::Helper(args) => Some(helper::run(args)),
+        Command::Helper(args) => Some(companion::run(args)),
         _ => None,
     }
 }
@@ -37,7 +37,7 @@ pub(crate) fn dispatch(command: Command, settings: Settings, ui: &mut Ui) -> Exi
     let outcome = match command {
         // These two have statuses of their own.
         Command::Run(args) => return run::run(args, settings, ui),
-        Command::Demo(args) => return demo::run(args, settings, ui),
+        Command::Demo(args) => return demo::run(&args, &settings, ui),
         Command::Send(args) => send::run(args, &settings, ui),
         Command::Broadcast(args) => broadcast::run(args, &settings, ui),
         Command::Status { key } => status::run(key, &settings, ui),
@@ -50,7 +50,7 @@ pub(crate) fn dispatch(command: Command, settings: Settings, ui: &mut Ui) -> Exi
         Command::History(_) => Err(CommandError::not_built("`history`")),
         Command::Stats(_) => Err(CommandError::not_built("`stats`")),
         Command::Top(_) => Err(CommandError::not_built("`top`")),
-        Command::Helper(args) => Ok(helper::run(&args)),
+        Command::Helper(args) => Ok(companion::run(&args)),
     };
     outcome.unwrap_or_else(|error| ui.fail(&error))
 }

@@ -99,9 +99,6 @@ pub(crate) struct OldMeaning {
     /// The message
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(super) message: Option<std::ffi::OsString>,
-    /// Read the message from a file, or from stdin with `-`
-    #[arg(long, value_name = "PATH|-", conflicts_with = "message")]
-    pub(super) message_file: Option<std::path::PathBuf>,
     /// To all agents
     #[arg(short, long)]
     pub(super) broadcast: bool,

@@ -94,14 +94,14 @@ fn moved(text: &str) -> Result<AddArgs, CommandError> {
 }
 
 fn message(flags: flags::OldMeaning) -> Result<Command, CommandError> {
-    if flags.message.is_none() && flags.message_file.is_none() {
+    if flags.message.is_none() {
         let error = CommandError::usage("there is no message");
         return Err(error.hint("talkstick --agent Agent-1 --message \"...\", or `talkstick --help`"));
     }
     let to_many = flags.broadcast || flags.bulk || !flags.agents.is_empty();
     let priority = if flags.high_priority { Priority::Urgent } else { flags.priority };
     let delivering = Delivering {
-        content: Content { message: flags.message, message_file: flags.message_file },
+        content: Content { message: flags.message, message_file: None },
         priority,
         from: flags.sender,
         id: None,

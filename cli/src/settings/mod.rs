@@ -98,13 +98,13 @@ pub(crate) struct RunSettings {
 impl Settings {
     /// Resolves the settings: defaults < system < user < root < environment < flags.
     pub(crate) fn resolve(global: &GlobalArgs) -> Result<Self, CommandError> {
+        refuse_password(global.backend.as_deref().unwrap_or_default())?;
         let root = root::find(global.root.as_deref())?;
         let texts = files::read_all(&root, global.config.as_deref())?;
         let flags: Vec<_> = global.backend.iter().map(|url| ("lock.backend", "--backend", url.clone())).collect();
         let merged = layers::merge(&texts, &flags)?;
-        let values = layers::leaves(&merged.cache).into_iter().map(SettingValue::new).collect();
-        let raw: RawSettings =
-            merged.try_deserialize().map_err(|error| CommandError::chain(ErrorKind::Config, &error))?;
+        let values: Vec<_> = layers::leaves(&merged.cache).into_iter().map(SettingValue::new).collect();
+        let raw: RawSettings = merged.try_deserialize().map_err(|error| malformed(&error, &values))?;
         let own_file = global.config.clone().unwrap_or_else(|| root.path.join(root::CONFIG_FILE));
         Ok(Self {
             own_file,
@@ -129,6 +129,26 @@ impl Settings {
             held: HeldLeases::parse(&env_vars::text(env_vars::HELD).unwrap_or_default()),
             values,
         })
+    }
+}
+
+/// A value of the wrong shape. Lengths and the like come without their place, which is added.
+fn malformed(error: &config::ConfigError, values: &[SettingValue]) -> CommandError {
+    let error = CommandError::chain(ErrorKind::Config, error);
+    let named = values.iter().find(|value| error.message.ends_with(&format!("for key `{}`", value.key)));
+    let message = match named {
+        Some(value) => format!("{} in {}", error.message, value.origin),
+        None => error.message,
+    };
+    CommandError::config(message)
+}
+
+/// Every user of the host can read the arguments of a process.
+fn refuse_password(url: &str) -> Result<(), CommandError> {
+    match without_password(url) == url {
+        true => Ok(()),
+        false => Err(CommandError::usage("--backend must not carry a user or a password: all users can read it")
+            .hint("put the URL into talkstick.toml (mode 0600) as `lock.backend`")),
     }
 }
 

@@ -65,7 +65,8 @@ pub trait Desktop: Send {
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal>;
 
     /// Presses and releases `chord`, atomically with the check that focus and clipboard are as they must be and that
-    /// no other client grabs the input. A refusal means that nothing was pressed.
+    /// no other client grabs the input. A refusal means that nothing was pressed, except [`Refusal::Disconnected`], which
+    /// leaves it open.
     fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal>;
 
     /// Waits until the target itself has fetched our text as often as `rule` says, then quiet.

@@ -46,8 +46,8 @@ impl Session for DesktopSession {
     ) -> Outcome {
         let outcome = protocol::deliver(self.desktop.as_mut(), delivery, permit, journal, stop);
         let code = outcome.reason.as_ref().map(|reason| reason.code.as_ref());
-        // What a broken or refusing display leaves in the driver is unknown: the next delivery connects anew.
-        self.usable = !matches!(code, Some("disconnected" | "no_display"));
+        // What a broken, refusing or grabbed display leaves in the driver is unknown: the next delivery connects anew.
+        self.usable = !matches!(code, Some("disconnected" | "no_display" | "grabbed"));
         outcome
     }
 

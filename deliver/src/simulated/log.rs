@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 /// What arrived on the whole desktop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Log {
+    /// When the desktop started, as [`lock_core::Moment::since_boot_ns`].
+    pub started_ns: u64,
     /// Window by window, `Agent-1` first.
     pub windows: Vec<WindowLog>,
     /// Keys that were pressed while no agent's window had the focus.

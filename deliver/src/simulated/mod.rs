@@ -10,6 +10,7 @@ mod clipboard;
 mod connection;
 mod control;
 mod delays;
+mod desk;
 mod fault;
 mod log;
 mod process;

@@ -14,7 +14,8 @@ use std::{
 
 use super::{
     Address,
-    requests::{Client, Desk},
+    desk::Desk,
+    requests::Client,
     socket::Socket,
     transport::{Listener, Stream},
     wire::{Lines, Reply, Request, SimulatedError},

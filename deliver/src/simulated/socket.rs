@@ -74,6 +74,7 @@ impl Cleanup {
 /// A new folder that only we can enter: the socket in it needs no race-free mode of its own.
 fn private_folder() -> io::Result<PathBuf> {
     let folder = std::env::temp_dir().join(format!("talkstick-{}", random_hex()?));
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "a mode is set where there are modes"))]
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lock_core::Moment;
+
 use super::{
     DesktopConfig, Fault, Log, Submitted, WindowLog,
     clipboard::{Actor, Clipboard},
@@ -38,6 +40,7 @@ pub(super) struct World {
     submissions: u64,
     delays: Delays,
     started: Instant,
+    started_ns: u64,
     pending: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     events: u64,
 }
@@ -63,6 +66,7 @@ impl World {
             submissions: 0,
             delays: Delays::new(config.seed),
             started: Instant::now(),
+            started_ns: Moment::now().since_boot_ns(),
             pending: BinaryHeap::new(),
             events: 0,
         }
@@ -195,6 +199,7 @@ impl World {
         };
         Log {
             windows: self.windows.iter().map(window).collect(),
+            started_ns: self.started_ns,
             lost_keys: self.lost_keys,
             clipboard: self.clipboards[0].text.clone(),
             pointer: self.pointer,

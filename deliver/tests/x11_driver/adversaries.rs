@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
+use deliver::agent_windows::{Behaviour, Fetch, Waiting};
 use deliver::desktop::{Desktop as _, FetchRule, Refusal, Selection};
 use lock_core::Moment;
 use tests::{
-    agent_windows::{Behaviour, Fetch, Waiting},
     clipboard::{self, Answer, ClipboardOwner},
     hand::{Hand, key},
     require,

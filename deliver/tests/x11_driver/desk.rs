@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use deliver::agent_windows::{Behaviour, Options};
 use deliver::desktop::{
     Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, WindowIdentity,
     x11::{
@@ -10,11 +11,7 @@ use deliver::desktop::{
     },
 };
 use lock_core::{AcquireOptions, BlockingGuard, BlockingLock, LockKey, Moment, ThreadLock};
-use tests::{
-    agent_windows::{Behaviour, Options},
-    agent_windows_process::AgentWindowsProcess,
-    xvfb::Xvfb,
-};
+use tests::{agent_windows_process::AgentWindowsProcess, xvfb::Xvfb};
 
 /// How long anything may take before a test fails: far more than it takes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -127,6 +124,9 @@ pub(crate) fn deliver(
     let target = paste(driver, guard, place, text)?;
     let fetched = driver.await_fetched(&target, rule, soon())?;
     driver.press(&guard.permit(), &target, &chord("return"))?;
+    // As the protocol does: what a target still asks for must be this text, not what is put back.
+    let late = FetchRule { fetches: fetched.by_target + 1, ..rule };
+    driver.await_fetched(&target, late, Moment::now() + rule.quiet).ok();
     driver.restore(&guard.permit())?;
     Ok(fetched)
 }

@@ -6,3 +6,5 @@
 mod adversaries;
 mod delivery;
 mod desk;
+mod keeping;
+mod programs;

@@ -4,7 +4,7 @@ use deliver::{Agent, desktop::Place};
 
 use crate::{
     settings::Settings,
-    ui::{Ui, lines_of, table},
+    ui::{Ui, lines_of, printable, table},
 };
 
 /// Prints all agents.
@@ -17,7 +17,8 @@ pub(crate) fn print(settings: &Settings, ui: &mut Ui) {
     }
     let mut lines = table(&["AGENT", "SURFACE", "WHERE", "PROFILE", "DESCRIPTION"]);
     for (agent, description) in settings.agents.iter() {
-        let place = show_place(&agent.place);
+        // Made visible before the columns are measured.
+        let place = printable(&show_place(&agent.place));
         let surface = agent.surface.to_string();
         lines.add_row([&agent.name, &surface, &place, &agent.profile.name, description.unwrap_or_default()]);
     }

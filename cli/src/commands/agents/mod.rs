@@ -130,7 +130,7 @@ fn keep_comments_above(removed: &Item, edit: &mut Edit) {
     let next = positions.into_iter().filter(|at| Some(*at) > removed.position()).min();
     if next.is_none() {
         let trailing = edit.document.trailing().as_str().unwrap_or_default();
-        let all = format!("{comments}{trailing}");
+        let all = format!("{}\n{trailing}", comments.trim_end_matches('\n'));
         edit.document.set_trailing(all);
         return;
     }

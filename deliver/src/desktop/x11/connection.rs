@@ -21,6 +21,9 @@ use crate::desktop::Refusal;
 /// stopped, or another client holds the whole server.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// What a refusal calls the whole server.
+pub(super) const SERVER: &str = "X server";
+
 /// Extensions that verified delivery needs, with what for.
 pub(super) const NEEDED: [(&str, &str); 5] = [
     ("XTEST", "to press keys"),
@@ -149,8 +152,7 @@ fn open(name: Option<&str>) -> Result<(X, usize), x11rb::errors::ConnectError> {
         match DefaultStream::connect(&address) {
             Ok((stream, (family, peer))) => {
                 // Without a readable authority file the server itself decides who may connect.
-                let (auth_name, auth_data) =
-                    get_auth(family, &peer, parsed.display).ok().flatten().unwrap_or_default();
+                let (auth_name, auth_data) = get_auth(family, &peer, parsed.display).ok().flatten().unwrap_or_default();
                 let stream = DeadlineStream::new(stream);
                 stream.answer_until(Moment::now() + ANSWER_WITHIN);
                 let x = RustConnection::connect_to_stream_with_auth_info(stream, screen, auth_name, auth_data)?;
@@ -174,7 +176,7 @@ impl<T, E: Into<ReplyOrIdError>> During<T> for Result<T, E> {
             ReplyOrIdError::ConnectionError(ConnectionError::IoError(error))
                 if error.kind() == io::ErrorKind::TimedOut =>
             {
-                Refusal::Grabbed { device: "X server" }
+                Refusal::Grabbed { device: SERVER }
             }
             error => Refusal::Disconnected { during, why: error.to_string() },
         })

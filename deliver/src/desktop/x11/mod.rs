@@ -27,6 +27,8 @@ mod pointer;
 mod press;
 mod probe;
 mod screens;
+#[cfg(test)]
+mod stopped;
 mod stream;
 mod sweep;
 mod window;
@@ -223,7 +225,7 @@ fn unseen_window(display: &Display) -> Result<Window, Refusal> {
     let window = display.x.generate_id().during(DOING)?;
     let (class, aux) = (WindowClass::INPUT_ONLY, CreateWindowAux::new().override_redirect(1));
     let made = display.x.create_window(
-        u8::try_from(COPY_DEPTH_FROM_PARENT).unwrap_or(0),
+        COPY_DEPTH_FROM_PARENT,
         window,
         display.root,
         -1,

@@ -10,7 +10,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, BorrowedFd},
     io::Errno,
-    net::{Shutdown, shutdown},
+    net::{SendAncillaryBuffer, SendFlags, Shutdown, send, sendmsg, shutdown},
 };
 use x11rb::{
     rust_connection::{DefaultStream, PollMode, Stream},
@@ -73,11 +73,30 @@ impl Stream for DeadlineStream {
     }
 
     fn write(&self, buf: &[u8], fds: &mut Vec<RawFdContainer>) -> io::Result<usize> {
-        self.inner.write(buf, fds)
+        // Requests with descriptors are not made here.
+        fds.clear();
+        again(|| send(self, buf, QUIETLY))
     }
 
     fn write_vectored(&self, bufs: &[io::IoSlice<'_>], fds: &mut Vec<RawFdContainer>) -> io::Result<usize> {
-        self.inner.write_vectored(bufs, fds)
+        fds.clear();
+        again(|| sendmsg(self, bufs, &mut SendAncillaryBuffer::default(), QUIETLY))
+    }
+}
+
+/// A connection that was shut down is an error, and never a SIGPIPE that ends the embedding program.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) const QUIETLY: SendFlags = SendFlags::NOSIGNAL;
+/// There the standard library's sockets are made so.
+#[cfg(target_vendor = "apple")]
+pub(super) const QUIETLY: SendFlags = SendFlags::empty();
+
+fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            done => return done.map_err(io::Error::from),
+        }
     }
 }
 

@@ -61,7 +61,8 @@ impl Display {
         const DOING: &str = "looking at the windows under the pointer";
         let root = self.x.query_pointer(self.root).during(DOING)?;
         let below = expected.get(1..).unwrap_or_default().iter();
-        let asked: Vec<_> = below.map(|window| self.x.query_pointer(*window).during(DOING)).collect::<Result<_, _>>()?;
+        let asked: Vec<_> =
+            below.map(|window| self.x.query_pointer(*window).during(DOING)).collect::<Result<_, _>>()?;
         let root = root.reply().during(DOING)?;
         let mut children = vec![root.child];
         for cookie in asked {
@@ -118,9 +119,10 @@ impl Display {
             let class = unless_gone(class.reply(), DOING)?;
             let net_pid = unless_gone(net_pid.reply(), DOING)?;
             // A server refuses ids that it does not know with BadValue: no pid then, and no broken connection.
-            let pid = client.reply().ok().and_then(|reply| {
-                reply.ids.iter().find_map(|id| id.value.first().copied().filter(|pid| *pid != 0))
-            });
+            let pid = client
+                .reply()
+                .ok()
+                .and_then(|reply| reply.ids.iter().find_map(|id| id.value.first().copied().filter(|pid| *pid != 0)));
             labels.push(Labels {
                 title: net_name.as_ref().and_then(text).or_else(|| name.as_ref().and_then(text)),
                 class: class.map(|class| words(&class)).unwrap_or_default(),

@@ -13,9 +13,7 @@ use rustix::{
     event::{PollFd, PollFlags},
     fd::{AsFd as _, OwnedFd},
     io::Errno,
-    net::{
-        RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg,
-    },
+    net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg},
 };
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, Window};
 
@@ -29,7 +27,7 @@ use crate::desktop::{
     Refusal, Selection,
     x11::{
         connection::{Display, unless_gone},
-        stream::wait_for,
+        stream::{QUIETLY, wait_for},
     },
 };
 
@@ -89,7 +87,8 @@ impl KeeperClient {
             return Err(Meet::Nobody(io::Error::new(io::ErrorKind::TimedOut, "no welcome came")));
         };
         if version != VERSION {
-            let why = format!("its clipboard keeper speaks version {version}, this program {VERSION}; end that program");
+            let why =
+                format!("its clipboard keeper speaks version {version}, this program {VERSION}; end that program");
             return Err(Meet::Refused(why));
         }
         if read_nonce(display, window).map_err(|refusal| Meet::Refused(refusal.to_string()))? != Some(nonce) {
@@ -144,7 +143,7 @@ impl KeeperClient {
         let bytes = frame(message).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
+            match send(&self.socket, rest, QUIETLY) {
                 Ok(sent) => rest = &rest[sent..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
@@ -212,7 +211,7 @@ impl Watch {
 
     fn say(&self, word: u8) -> Result<(), Refusal> {
         loop {
-            match send(&self.socket, &[word], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            match send(&self.socket, &[word], QUIETLY | SendFlags::DONTWAIT) {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(broke("telling the watchdog")(error.into())),
@@ -246,7 +245,7 @@ fn hand_over(socket: &UnixStream, display: &Display, watch: UnixStream) -> io::R
     if !rights.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::Error::other("no room for two descriptors"));
     }
-    sendmsg(socket, &[IoSlice::new(&[0])], &mut rights, SendFlags::NOSIGNAL)?;
+    sendmsg(socket, &[IoSlice::new(&[0])], &mut rights, QUIETLY)?;
     Ok(())
 }
 

@@ -30,13 +30,8 @@ impl Content {
     /// A message. Every advertised format is served: targets that ask for one that is refused paste nothing.
     pub(super) fn of_text(text: &str, atoms: &Atoms) -> Self {
         let utf8: Arc<[u8]> = text.as_bytes().into();
-        let format = |target, kind, bytes: &Arc<[u8]>| Format {
-            target,
-            kind,
-            bits: 8,
-            bytes: Arc::clone(bytes),
-            is_text: true,
-        };
+        let format =
+            |target, kind, bytes: &Arc<[u8]>| Format { target, kind, bits: 8, bytes: Arc::clone(bytes), is_text: true };
         let mut formats = vec![
             format(atoms.UTF8_STRING, atoms.UTF8_STRING, &utf8),
             format(atoms.TEXT_PLAIN_UTF8, atoms.TEXT_PLAIN_UTF8, &utf8),

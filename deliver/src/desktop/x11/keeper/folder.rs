@@ -22,7 +22,8 @@ pub(super) struct Meeting {
 impl Meeting {
     /// Where the keeper of `display` is met. Makes the folder, and refuses one that others could write to.
     pub(super) fn of(display: &str) -> io::Result<Self> {
-        let parsed = parse_display(Some(display)).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let parsed =
+            parse_display(Some(display)).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let stem = match parsed.host.as_str() {
             "" => format!("keeper-{}", parsed.display),
             // Hosts are too long for a socket's path, which ends at about a hundred bytes.

@@ -11,13 +11,7 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use super::{
-    content::Format,
-    frame::FromKeeper,
-    owner::Holds,
-    request::Answer,
-    server::Keeper,
-};
+use super::{content::Format, frame::FromKeeper, owner::Holds, request::Answer, server::Keeper};
 use crate::desktop::{
     Refusal,
     x11::connection::{During as _, unless_gone},
@@ -99,8 +93,7 @@ impl Keeper {
         let elements = u32::try_from(piece.len() / element).unwrap_or(0);
         let (requestor, property, kind, bits) =
             (transfer.requestor, transfer.property, transfer.format.kind, transfer.format.bits);
-        let asked =
-            self.display.x.change_property(PropMode::APPEND, requestor, property, kind, bits, elements, piece);
+        let asked = self.display.x.change_property(PropMode::APPEND, requestor, property, kind, bits, elements, piece);
         let written = unless_gone(asked.during(DOING)?.check(), DOING)?.is_some();
         transfer.sent += piece.len();
         transfer.give_up_at = Moment::now() + PIECE_WITHIN;

@@ -32,6 +32,6 @@ mod server;
 mod watchdog;
 
 pub(super) use client::{KeeperClient, Offered, Watch};
-pub(super) use frame::FromKeeper;
 pub use command::{KEEPER_VARIABLE, KeeperCommand, become_when_asked, run};
 pub use folder::is_running;
+pub(super) use frame::FromKeeper;

@@ -9,6 +9,7 @@ use rustix::{
 };
 
 use super::{
+    super::stream::QUIETLY,
     frame::{FromKeeper, Inflow, ToKeeper, frame},
     watchdog::Watched,
 };
@@ -107,7 +108,7 @@ impl Peer {
     /// Sends what waits, as far as the sender reads.
     pub(super) fn flush(&mut self) -> Result<(), Hangup> {
         while !self.unsent.is_empty() {
-            match send(&self.socket, &self.unsent, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            match send(&self.socket, &self.unsent, QUIETLY | SendFlags::DONTWAIT) {
                 Ok(sent) => drop(self.unsent.drain(..sent)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(()),

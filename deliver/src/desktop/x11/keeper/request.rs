@@ -10,12 +10,7 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use super::{
-    content::Format,
-    frame::FromKeeper,
-    owner::Holds,
-    server::Keeper,
-};
+use super::{content::Format, frame::FromKeeper, owner::Holds, server::Keeper};
 use crate::desktop::{
     Refusal,
     x11::connection::{During as _, unless_gone},
@@ -63,6 +58,9 @@ impl Keeper {
         let sent = self.display.x.send_event(false, request.requestor, EventMask::NO_EVENT, notice).during(DOING)?;
         // Only then may the sender go on: its Enter travels on another connection and could overtake this answer.
         let passed_on = unless_gone(sent.check(), DOING)?.is_some();
+        if let Some(at) = side {
+            self.sides[at].put_off();
+        }
         if let (Some(at), true) = (side, passed_on)
             && let Holds::Offer { peer, offer, .. } = self.sides[at].holds
             && matches!(answer, Answer::Text | Answer::Other)
@@ -143,8 +141,15 @@ impl Keeper {
     pub(super) fn write(&self, requestor: Window, property: Atom, format: &Format) -> Result<Answer, Refusal> {
         let elements = u32::try_from(format.bytes.len() / usize::from(format.bits / 8)).unwrap_or(0);
         let mode = PropMode::REPLACE;
-        let asked =
-            self.display.x.change_property(mode, requestor, property, format.kind, format.bits, elements, &format.bytes);
+        let asked = self.display.x.change_property(
+            mode,
+            requestor,
+            property,
+            format.kind,
+            format.bits,
+            elements,
+            &format.bytes,
+        );
         let written = unless_gone(asked.during(DOING)?.check(), DOING)?;
         Ok(match (written, format.is_text) {
             (None, _) => Answer::Refused,

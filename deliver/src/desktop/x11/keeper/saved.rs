@@ -119,12 +119,7 @@ impl Keeper {
     }
 
     /// The pieces of a long answer; each is asked for by taking the one before.
-    fn fetch_pieces(
-        &mut self,
-        target: Atom,
-        until: Moment,
-        room: usize,
-    ) -> Result<Result<Format, Unsaved>, Refusal> {
+    fn fetch_pieces(&mut self, target: Atom, until: Moment, room: usize) -> Result<Result<Format, Unsaved>, Refusal> {
         let window = self.window;
         let mut bytes = Vec::new();
         loop {

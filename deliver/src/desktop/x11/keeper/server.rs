@@ -75,10 +75,7 @@ impl Keeper {
         let display = Display::connect(Some(display))?;
         let window = own_window(&display)?;
         let nonce = sign(&display, window)?;
-        let sides = [
-            Side::new(display.atoms.CLIPBOARD),
-            Side::new(AtomEnum::PRIMARY.into()),
-        ];
+        let sides = [Side::new(display.atoms.CLIPBOARD), Side::new(AtomEnum::PRIMARY.into())];
         for side in &sides {
             let mask = SelectionEventMask::SET_SELECTION_OWNER
                 | SelectionEventMask::SELECTION_WINDOW_DESTROY
@@ -185,12 +182,10 @@ impl Keeper {
     }
 
     fn wait_and_hear(&mut self) -> Result<(), Refusal> {
-        let until = self.sides.iter().filter_map(|side| side.put_back_at).chain(self.first_give_up());
+        let until = self.sides.iter().filter_map(|side| Some(side.put_back?.at)).chain(self.first_give_up());
         let until = until.chain(self.unneeded_since.map(|since| since + LINGER)).min();
-        let mut fds = vec![
-            PollFd::new(self.display.x.stream(), PollFlags::IN),
-            PollFd::new(&self.listener, PollFlags::IN),
-        ];
+        let mut fds =
+            vec![PollFd::new(self.display.x.stream(), PollFlags::IN), PollFd::new(&self.listener, PollFlags::IN)];
         for peer in &self.peers {
             let out = if peer.has_unsent() { PollFlags::OUT } else { PollFlags::empty() };
             fds.push(PollFd::new(peer, PollFlags::IN | out));
@@ -253,7 +248,7 @@ impl Keeper {
             }
             Said::Message(ToKeeper::Restore) => {
                 self.set_in_line(number, false);
-                self.restore(number)?
+                self.restore(number)
             }
         };
         self.tell(number, &answer);

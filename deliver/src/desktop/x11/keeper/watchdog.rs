@@ -18,7 +18,7 @@ use rustix::{
     net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown},
 };
 
-use super::super::stream::wait_for;
+use super::super::stream::{QUIETLY, wait_for};
 
 /// How long a server grab may last: a sender needs well under a millisecond, and a person notices a tenth of a second.
 pub(super) const GRAB_MAX: Duration = Duration::from_millis(100);
@@ -84,7 +84,7 @@ fn watch(newcomers: &Receiver<Watched>, mut bell: UnixStream) {
         }
         for sender in newcomers.try_iter() {
             // A sender that has gone already is noticed when it is listened to.
-            let told = send(&sender.says, &[WATCHING], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+            let told = send(&sender.says, &[WATCHING], QUIETLY | SendFlags::DONTWAIT);
             tracing::trace!(?told, "watching a sender");
             entries.push(Entry { sender, ends_by: None });
         }

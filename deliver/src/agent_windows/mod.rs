@@ -1,4 +1,5 @@
-//! Windows that behave like an agent's input box: click to focus, paste, Return to submit. Pure X11, no toolkit.
+//! Windows that behave like a chat agent's input box, for demonstrations and tests: click to focus, paste, Return to
+//! submit. Pure X11, no toolkit.
 //!
 //! Each window keeps a draft. Whatever is typed goes into it, so that a stray key is seen: a character as itself, another
 //! key by its name (`<F1>` is `<0xffbe>`, Ctrl+A is `<C-a>`). The paste key fetches the selection; Return without modifiers
@@ -6,7 +7,7 @@
 //!
 //! [`Behaviour`] picks the kind of application: patient or not with its own paste, slow, deaf, forgetful.
 //!
-//! This module uses nothing but x11rb, rustix, serde and the standard library.
+//! Agents are other processes to a sender: [`serve`] is the whole of such a process, and [`Line`] is what it says.
 
 mod behaviour;
 mod client;
@@ -15,6 +16,7 @@ mod inbox;
 mod keyboard;
 mod layout;
 mod paste;
+mod process;
 mod window;
 
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub use self::behaviour::{Behaviour, Fetch, Options, PasteKey, Waiting};
 pub use self::error::AgentWindowsError;
 pub use self::inbox::{Draft, Submission};
 pub use self::layout::AgentWindow;
+pub use self::process::{Line, serve};
 
 use self::client::{Client, Wish, Wishes};
 use self::inbox::Inbox;

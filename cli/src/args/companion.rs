@@ -1,4 +1,4 @@
-//! Arguments of the hidden helper processes.
+//! Arguments of the hidden companion processes.
 
 use std::ffi::OsString;
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 /// A helper's name and what it is told: each helper reads its own.
 #[derive(Debug, Args)]
-pub(crate) struct HelperArgs {
+pub(crate) struct CompanionArgs {
     /// Which helper
     pub(crate) name: String,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

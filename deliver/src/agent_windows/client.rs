@@ -1,3 +1,5 @@
+//! One application with its windows, and the thread that serves it.
+
 use std::collections::VecDeque;
 use std::io::Read as _;
 use std::ops::Range;
@@ -272,8 +274,9 @@ impl Client {
             Meaning::Text(text) => self.windows[at].draft.push_str(&text),
             Meaning::Submit => {
                 let window = &mut self.windows[at];
-                window.submitted += 1;
-                self.inbox.take(window.index, std::mem::take(&mut window.draft));
+                let text = std::mem::take(&mut window.draft);
+                window.keep(&text);
+                self.inbox.take(window.index, text, press.time);
             }
             Meaning::Paste => self.begin_paste(at, press.time)?,
         }

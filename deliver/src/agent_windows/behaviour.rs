@@ -1,3 +1,5 @@
+//! What kind of windows to open.
+
 use serde::{Deserialize, Serialize};
 
 /// Which windows to open, and how they behave.

@@ -1,3 +1,5 @@
+//! Where the windows are.
+
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use clap::Parser;
 use deliver::simulated::{DesktopConfig, Listen};
 
-use crate::{ExitStatus, args::HelperArgs, error, ui};
+use crate::{ExitStatus, args::CompanionArgs, demo, error, ui};
 
 /// What makes this program the keeper of the clipboard.
 #[cfg(unix)]
@@ -21,20 +21,27 @@ struct SimulatedDesktop {
 }
 
 /// Runs the named helper.
-pub(crate) fn run(args: &HelperArgs) -> ExitStatus {
+pub(crate) fn run(args: &CompanionArgs) -> ExitStatus {
     match args.name.as_str() {
         #[cfg(unix)]
-        "keeper" => match deliver::desktop::x11::keeper::run() {
-            Ok(()) => ExitStatus::SUCCESS,
-            // The starter was told on its pipe.
-            Err(_told) => ExitStatus::CONFIG,
-        },
+        "keeper" => keeper(),
         "simulated-desktop" => simulated_desktop(args),
+        name if demo::HELPERS.contains(&name) => demo::helper(name, &args.rest),
         other => failed(&format!("there is no helper `{other}`"), ExitStatus::USAGE),
     }
 }
 
-fn simulated_desktop(args: &HelperArgs) -> ExitStatus {
+/// Becomes the clipboard keeper of the display that its environment names.
+#[cfg(unix)]
+fn keeper() -> ExitStatus {
+    match deliver::desktop::x11::keeper::run() {
+        Ok(()) => ExitStatus::SUCCESS,
+        // The one who started it was told why.
+        Err(_) => ExitStatus::CONFIG,
+    }
+}
+
+fn simulated_desktop(args: &CompanionArgs) -> ExitStatus {
     let argv = std::iter::once(args.name.as_str().into()).chain(args.rest.iter().cloned());
     let args = match SimulatedDesktop::try_parse_from(argv) {
         Ok(args) => args,

@@ -1,3 +1,7 @@
+//! One window: how it is made, and what it shows.
+
+use std::collections::VecDeque;
+
 use x11rb::connection::Connection as _;
 use x11rb::properties::{WmHints, WmSizeHints, WmSizeHintsSpecification};
 use x11rb::protocol::xproto::{
@@ -18,6 +22,9 @@ const COLOURS: [u32; 8] = [0x1f3a5f, 0x3f5f1f, 0x5f1f3a, 0x1f5f5a, 0x5f4a1f, 0x3
 /// Height of a line of text in pixels.
 const LINE: i16 = 18;
 
+/// How many of the last messages stay in sight.
+const RECENT_MAX: usize = 10;
+
 /// One window: an input box over all of it.
 #[derive(Debug)]
 pub(super) struct TextWindow {
@@ -25,7 +32,9 @@ pub(super) struct TextWindow {
     pub(super) id: Window,
     pub(super) title: String,
     pub(super) draft: String,
-    pub(super) submitted: usize,
+    submitted: usize,
+    /// The last messages, for a person to see.
+    recent: VecDeque<String>,
     pub(super) pastes: Vec<Paste>,
     pub(super) closed: bool,
     pen: Gcontext,
@@ -66,7 +75,8 @@ impl TextWindow {
         )?;
         set_font(connection, pen)?;
         connection.map_window(id)?;
-        Ok(Self { index, id, title, draft: String::new(), submitted: 0, pastes: Vec::new(), closed: false, pen })
+        let (draft, recent, pastes) = (String::new(), VecDeque::new(), Vec::new());
+        Ok(Self { index, id, title, draft, submitted: 0, recent, pastes, closed: false, pen })
     }
 
     /// Where it is now, or `None` while it is not shown.
@@ -92,13 +102,23 @@ impl TextWindow {
         }))
     }
 
+    /// Keeps a submitted message in sight.
+    pub(super) fn keep(&mut self, text: &str) {
+        self.submitted += 1;
+        self.recent.truncate(RECENT_MAX - 1);
+        self.recent.push_front(text.to_owned());
+    }
+
     /// Shows a person what is going on; nothing depends on it.
     pub(super) fn paint(&self, connection: &RustConnection) -> Result<(), AgentWindowsError> {
         if self.closed {
             return Ok(());
         }
         let last = self.draft.lines().next_back().unwrap_or_default();
-        let lines = [self.title.clone(), format!("submitted: {}", self.submitted), format!("> {last}")];
+        let head = [self.title.clone(), format!("submitted: {}", self.submitted), format!("> {last}")];
+        let shown = |text: &String| text.lines().next().unwrap_or("(empty)").to_owned();
+        let recent = self.recent.iter().map(shown);
+        let lines: Vec<String> = head.into_iter().chain([String::new()]).chain(recent).collect();
         connection.clear_area(false, self.id, 0, 0, 0, 0)?;
         for (number, line) in (1..).zip(&lines) {
             let latin: Vec<u8> = line.chars().take(200).map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();

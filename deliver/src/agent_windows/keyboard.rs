@@ -1,3 +1,5 @@
+//! What the keys mean.
+
 use x11rb::protocol::xproto::{ConnectionExt as _, GetKeyboardMappingReply, KeyButMask, KeyPressEvent};
 use x11rb::rust_connection::RustConnection;
 

@@ -1,6 +1,9 @@
+//! What was submitted.
+
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use lock_core::Moment;
 use serde::{Deserialize, Serialize};
 
 /// A message that was submitted with Return.
@@ -10,8 +13,11 @@ pub struct Submission {
     pub window: usize,
     /// The whole draft, as it stood.
     pub text: String,
-    /// When, in nanoseconds of the system's monotonic clock (`CLOCK_MONOTONIC`, the same for all processes).
+    /// When, as [`Moment::since_boot_ns`]: the same clock for all processes of the host.
     pub at_ns: u64,
+    /// When Return was pressed, in milliseconds of the X server's clock: tells the order between windows of different
+    /// clients, who hear of their keys each in their own time. Wraps around after 49 days.
+    pub pressed_ms: u32,
 }
 
 /// What stands in a window without having been submitted.
@@ -33,8 +39,8 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn take(&self, window: usize, text: String) {
-        let submission = Submission { window, text, at_ns: monotonic_ns() };
+    pub(super) fn take(&self, window: usize, text: String, pressed_ms: u32) {
+        let submission = Submission { window, text, at_ns: Moment::now().since_boot_ns(), pressed_ms };
         self.lock().push(submission);
         self.more.notify_all();
     }
@@ -60,9 +66,4 @@ impl Inbox {
     fn lock(&self) -> MutexGuard<'_, Vec<Submission>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn monotonic_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }

@@ -1,3 +1,5 @@
+//! One paste, from the key to the text.
+
 use std::time::{Duration, Instant};
 
 use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, GetPropertyReply, Timestamp, Window};
@@ -137,8 +139,11 @@ impl Paste {
         }
         let value = self.take(connection, !self.keeps_property)?;
         if value.type_ == atoms.incr {
-            // Deleting the announcement, kept property or not, is what makes the owner send the first piece.
-            connection.delete_property(self.window, self.property)?;
+            // Deleting the announcement, kept property or not, is what makes the owner send the first piece. Only once:
+            // a second deletion could hit that piece, unread.
+            if self.keeps_property {
+                connection.delete_property(self.window, self.property)?;
+            }
             self.stage = Stage::Pieces(Vec::new());
             return Ok(Step::Waiting);
         }

@@ -1,0 +1,14 @@
+//! Completion scripts.
+
+use crate::case::Case;
+
+#[test]
+fn each_shell_has_a_script_even_with_a_broken_configuration() {
+    for (shell, mark) in
+        [("bash", "complete -F _talkstick"), ("zsh", "#compdef talkstick"), ("fish", "complete -c talkstick")]
+    {
+        let ran = Case::new(["completions", shell]).config("= broken").run();
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+        assert!(ran.stdout.contains(mark), "{shell}");
+    }
+}

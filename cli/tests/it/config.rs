@@ -1,0 +1,150 @@
+//! Layers, origins, and configurations that cannot be.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::case::{Case, is_superuser};
+
+#[test]
+fn each_layer_goes_before_the_one_below_and_is_named() {
+    let case = Case::new(["--json", "--backend", "thread", "config", "show"])
+        .config("[send]\ntimeout = \"40s\"\n[queue]\nmax = 5\n")
+        .env("TALKSTICK__QUEUE__MAX", "7");
+    let user = case.home().join(".config/talkstick");
+    std::fs::create_dir_all(&user).unwrap();
+    std::fs::write(user.join("talkstick.toml"), "send.timeout = 20\nrun.timeout = \"1m\"\n").unwrap();
+    let ran = case.run();
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let shown = ran.json().remove(0);
+    let of = |key: &str| {
+        let setting = shown["settings"].as_array().unwrap().iter().find(|s| s["key"] == key).unwrap();
+        (setting["value"].clone(), setting["origin"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(of("send.timeout"), ("40s".into(), "[root]/talkstick.toml:2".into()));
+    assert_eq!(of("run.timeout"), ("1m".into(), "[home]/.config/talkstick/talkstick.toml:2".into()));
+    assert_eq!(of("queue.max"), ("7".into(), "environment TALKSTICK__QUEUE__MAX".into()));
+    assert_eq!(of("lock.backend"), ("thread".into(), "flag --backend".into()));
+    assert_eq!(of("sweep.factor"), (1.5.into(), "default".into()));
+}
+
+#[test]
+fn what_cannot_be_is_one_line_with_its_place_and_advice() {
+    for (config, says) in [
+        (
+            "[lock]\nbackedn = \"file\"",
+            "`lock.backedn` is no setting ([root]/talkstick.toml:2)\nhint: did you mean `lock.backend`?",
+        ),
+        (
+            "[lok]\nbackend = \"file\"",
+            "`lok` is no setting ([root]/talkstick.toml:2)\nhint: `talkstick config show` lists the settings",
+        ),
+        (
+            "[agents.A]\npiont = [1, 2]",
+            "`agents.A.piont` is no setting ([root]/talkstick.toml:2)\nhint: did you mean `agents.A.point`?",
+        ),
+        (
+            "lock = 3",
+            "`lock` must be a section ([root]/talkstick.toml:1)\nhint: `talkstick config show` lists the settings",
+        ),
+        (
+            "[agents.A]\nwindow = { pid = 4 }\nprofile = \"emacs\"",
+            "agent `A`: there is no profile `emacs`; known are chat, chromium, xterm, terminal\nhint: correct [agents.A] in talkstick.toml",
+        ),
+        (
+            "[agents.A]\nsurface = \"desktop\"",
+            "agent `A`: it has neither a point nor a window\nhint: correct [agents.A] in talkstick.toml",
+        ),
+        (
+            "[agents.A]\nsurface = \"telegraph\"",
+            "agent `A`: unknown surface `telegraph`; known are desktop, simulated, tmux, inbox and exec\nhint: correct [agents.A] in talkstick.toml",
+        ),
+        (
+            "[profiles.p]\nfetches = 0",
+            "profile `p`: fetches must be at least 1, or Enter would come without proof that the text arrived\nhint: correct [profiles.p] in talkstick.toml",
+        ),
+        ("[sweep]\nfirst = \"0s\"", "`sweep.first` must be at least 10ms"),
+    ] {
+        let case = Case::new(["status"]).config(config);
+        case.run().is(9, "", &format!("error: {says}\n"));
+        assert!(case.touched_nothing());
+    }
+}
+
+#[test]
+fn malformed_values_name_the_setting_and_the_file() {
+    for (config, words) in [
+        ("[agents.A]\npoint = [1]", &["agents.A", "[root]/talkstick.toml"][..]),
+        ("[agents.A]\npoint = [\"x\", 2]", &["agents.A", "[root]/talkstick.toml:2"]),
+        ("[send]\ntimeout = \"soon\"", &["send.timeout", "`soon` is no span of time", "[root]/talkstick.toml:2"]),
+        ("[queue]\nmax = \"many\"", &["queue.max", "[root]/talkstick.toml:2"]),
+        ("[queue\nmax = 1", &["[root]/talkstick.toml:1"]),
+    ] {
+        let ran = Case::new(["status"]).config(config).run();
+        assert_eq!(
+            (ran.code, ran.stdout.as_str(), ran.stderr.lines().count()),
+            (Some(9), "", 1),
+            "{config}: {}",
+            ran.stderr
+        );
+        for word in words {
+            assert!(ran.stderr.contains(word), "{config}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn the_environment_sets_settings_but_no_agents() {
+    let ran = Case::new(["status"]).env("TALKSTICK__LOCK__BACKND", "file").run();
+    ran.is(
+        9,
+        "",
+        "error: `lock.backnd` is no setting (environment TALKSTICK__LOCK__BACKND)\nhint: did you mean `lock.backend`?\n",
+    );
+    let ran = Case::new(["status"]).env("TALKSTICK__AGENTS__A__POINT", "1").run();
+    ran.is(
+        9,
+        "",
+        "error: `TALKSTICK__AGENTS__A__POINT`: agents and profiles cannot be set by environment\nhint: put them into talkstick.toml\n",
+    );
+}
+
+#[test]
+fn a_named_configuration_must_be_there_and_readable() {
+    Case::new(["--config", "/nowhere.toml", "status"]).run().is(
+        9,
+        "",
+        "error: there is no configuration `/nowhere.toml`\nhint: write one with `talkstick config init`, or correct --config\n",
+    );
+    let case = Case::new(["--config", "other.toml", "status"]).file("other.toml", "");
+    let path = case.root().join("other.toml");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+    if is_superuser(&case.home()) {
+        eprintln!("SKIPPED: permissions do not bind this user");
+        return;
+    }
+    case.run().is(
+        9,
+        "",
+        "error: cannot read `other.toml`: Permission denied (os error 13)\nhint: make it readable for you, or name another --config\n",
+    );
+}
+
+#[test]
+fn init_writes_defaults_that_change_nothing_and_never_overwrites() {
+    let case = Case::new(["config", "init"]);
+    case.run().is(0, "written: [root]/talkstick.toml\n", "");
+    let mode = std::fs::metadata(case.root().join("talkstick.toml")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let written = case.read("talkstick.toml");
+    let case = case.again(["--json", "config", "show"]);
+    let shown = case.run().json().remove(0);
+    assert!(shown["settings"].as_array().unwrap().iter().all(|s| s["origin"] == "default"), "{shown}");
+    let case = case.again(["config", "init"]);
+    case.run().is(
+        9,
+        "",
+        "error: `[root]/talkstick.toml` is there already\nhint: it was not changed; edit it, or use `talkstick agents add`\n",
+    );
+    assert_eq!(case.read("talkstick.toml"), written);
+    let left: Vec<_> = std::fs::read_dir(case.root()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["talkstick.toml"]);
+}

@@ -1,0 +1,37 @@
+//! What doctor sees.
+
+use crate::case::{Case, TWO_AGENTS};
+
+#[test]
+fn without_a_display_it_fails_with_advice() {
+    let ran = Case::new(["doctor", "--json"]).config(TWO_AGENTS).run();
+    assert_eq!(ran.code, Some(9));
+    let checks = ran.json();
+    let state = |name: &str| checks.iter().find(|c| c["check"] == name).map(|c| c["state"].clone());
+    assert_eq!(state("root"), Some("ok".into()));
+    assert_eq!(state("configuration"), Some("ok".into()));
+    assert_eq!(state("lock store"), Some("ok".into()));
+    assert_eq!(state("lock `messaging_pyautogui`"), Some("ok".into()));
+    assert_eq!(state("display"), Some("fail".into()));
+    assert!(checks.iter().filter(|c| c["state"] == "fail").all(|c| c["advice"].is_string()));
+}
+
+#[test]
+fn a_broken_configuration_is_its_finding() {
+    Case::new(["doctor"]).config("[lock]\nbackedn = 1").run().is(
+        9,
+        "fail  configuration: `lock.backedn` is no setting ([root]/talkstick.toml:2)\n      did you mean `lock.backend`?\n",
+        "",
+    );
+}
+
+#[test]
+fn a_lock_folder_that_everybody_can_write_fails() {
+    use std::os::unix::fs::PermissionsExt;
+    let case = Case::new(["doctor"]).file("runtime/locks/x.lock", "");
+    let locks = case.root().join("runtime/locks");
+    std::fs::set_permissions(&locks, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let ran = case.run();
+    assert_eq!(ran.code, Some(9));
+    assert!(ran.stdout.contains("fail  lock store: ") && ran.stdout.contains("every user"), "{}", ran.stdout);
+}
