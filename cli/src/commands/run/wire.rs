@@ -54,8 +54,6 @@ pub(super) struct Start {
 /// From the supervisor to `run`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum News {
-    /// The child is about to run; its pid is also its process group.
-    Started(i32),
     /// It could not be started.
     NotStarted {
         /// Nothing of that name was found, as opposed to found but not executable.
@@ -87,11 +85,6 @@ impl Wire {
     pub(super) fn pair() -> io::Result<(Self, Self)> {
         let (ours, theirs) = UnixStream::pair()?;
         Ok((Self(ours), Self(theirs)))
-    }
-
-    /// One more handle on this end, closed on exec.
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
     }
 
     /// Sends a message, with a copy of `file` if one is given.
