@@ -13,10 +13,10 @@ const LOOK: &str = "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo de
 fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts() {
     let home = Home::new();
     let script =
-        "sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done' & echo $$ > child; exec sleep 600";
+        "sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done' & echo $$ > child; exec sleep 60";
     let mut run = home.start(&["--grace", "200ms"], script);
     let (stubborn, child) = (home.until_pid("stubborn"), home.until_pid("child"));
-    let next = home.start(&["-w", "600"], LOOK);
+    let next = home.start(&["-w", "60"], LOOK);
     home.until_waiting(1);
     run.signal(Signal::KILL);
     run.end();
@@ -29,9 +29,9 @@ fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts() {
 #[test]
 fn a_killed_run_costs_the_line_what_its_child_needs_to_end() {
     let home = Home::new();
-    let mut run = home.start(&["--grace", "20s"], "echo $$ > child; exec sleep 600");
+    let mut run = home.start(&["--grace", "20s"], "echo $$ > child; exec sleep 60");
     home.until_pid("child");
-    let mut next = home.start(&["-w", "600"], "true");
+    let mut next = home.start(&["-w", "60"], "true");
     home.until_waiting(1);
     let killed = Instant::now();
     run.signal(Signal::KILL);
@@ -43,9 +43,9 @@ fn a_killed_run_costs_the_line_what_its_child_needs_to_end() {
 #[test]
 fn a_run_killed_while_it_waits_leaves_nothing() {
     let home = Home::new();
-    let mut holder = home.start(&[], "echo > held; exec sleep 600");
+    let mut holder = home.start(&[], "echo > held; exec sleep 60");
     home.until_written("held");
-    let mut waiter = home.start(&["-w", "600"], "echo > must-not-run");
+    let mut waiter = home.start(&["-w", "60"], "echo > must-not-run");
     home.until_waiting(1);
     waiter.signal(Signal::KILL);
     waiter.end();
@@ -79,7 +79,7 @@ fn a_nested_run_does_not_outlive_the_lease_it_works_under() {
     );
     let mut run = home.start(&["--grace", "200ms"], &script);
     let stubborn = home.until_pid("stubborn");
-    let next = home.start(&["-w", "600"], LOOK);
+    let next = home.start(&["-w", "60"], LOOK);
     home.until_waiting(1);
     run.signal(Signal::KILL);
     run.end();
@@ -90,7 +90,7 @@ fn a_nested_run_does_not_outlive_the_lease_it_works_under() {
 #[test]
 fn a_killed_supervisor_takes_the_child_with_it_and_run_says_so() {
     let home = Home::new();
-    let run = home.start(&[], "echo $PPID > supervisor; echo $$ > child; sleep 600 & echo $! > grandchild; wait");
+    let run = home.start(&[], "echo $PPID > supervisor; echo $$ > child; sleep 60 & echo $! > grandchild; wait");
     let supervisor = home.until_pid("supervisor");
     let (child, grandchild): (Pid, Pid) = (home.until_pid("child"), home.until_pid("grandchild"));
     kill_process(supervisor, Signal::KILL).unwrap();
