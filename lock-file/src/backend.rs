@@ -229,6 +229,10 @@ impl Key {
         if !self.has_files()? {
             return Ok(None);
         }
+        // Asked some fifty times a second while the lease is inherited, and then the quick look suffices.
+        if let Some(token) = self.surely_held_under(secret)? {
+            return Ok(Some(token));
+        }
         self.in_section(move |section| section.held_under(secret)).await
     }
 

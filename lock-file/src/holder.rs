@@ -6,7 +6,7 @@ use lock_core::{FencingToken, Moment, Owner, Request, RequestId, SecretHash};
 
 use crate::{
     dir,
-    line::{u32_at, u64_at},
+    entry::{u32_at, u64_at},
 };
 
 const MAGIC: &[u8; 8] = b"tstkhd01";

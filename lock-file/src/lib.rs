@@ -6,7 +6,6 @@
 
 mod backend;
 mod breaking;
-mod claim;
 mod config;
 #[cfg(not(unix))]
 #[path = "dir_portable.rs"]
@@ -14,8 +13,11 @@ mod dir;
 #[cfg(unix)]
 #[path = "dir_unix.rs"]
 mod dir;
+mod enter;
+mod entry;
 mod error;
 mod filesystem;
+mod grant;
 mod holder;
 mod key;
 mod key_files;

@@ -6,9 +6,9 @@ use lock_core::FencingToken;
 
 use crate::{
     dir::{self, Dir},
+    entry::{u32_at, u64_at},
     error::Trouble,
     layout,
-    line::{u32_at, u64_at},
 };
 
 const MARK: usize = 12;

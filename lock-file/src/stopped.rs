@@ -1,6 +1,6 @@
 //! Whether a waiting process is stopped (SIGSTOP, a debugger), where the system tells.
 
-use crate::line::Entry;
+use crate::entry::Entry;
 
 /// Whether the ticket's process is stopped now; `false` where that cannot be told.
 pub(crate) fn is_stopped(entry: &Entry) -> bool {

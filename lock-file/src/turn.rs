@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use lock_core::queue::{self, Standing};
 
-use crate::line::Entry;
+use crate::entry::Entry;
 
 /// What a process with tickets in line has to do. Indices are into the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,15 @@ pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
     Turn::None
 }
 
+/// Tickets of other processes that go before `ours`, the earliest of its process, and did not before they aged: a better
+/// ticket of ours, not always the same one, was ahead of them.
+pub(crate) fn overtaken_by_age(entries: &[Entry], ours: usize) -> impl Iterator<Item = u64> + '_ {
+    let ours = &entries[ours];
+    let best = entries.iter().filter(|e| e.process == ours.process).map(|e| e.priority).max();
+    let overtakes = move |e: &&Entry| e.is_aged() && e.ticket < ours.ticket && Some(e.priority) < best;
+    entries.iter().filter(|e| e.process != ours.process).filter(overtakes).map(|e| e.ticket)
+}
+
 /// The ticket to be granted next among those that are awake.
 pub(crate) fn next_awake(entries: &[Entry]) -> Option<usize> {
     next_among(entries, Entry::is_awake)
@@ -83,7 +92,7 @@ mod tests {
     use lock_core::{Priority, RequestId, queue::PASSED_MAX};
 
     use super::*;
-    use crate::line::Rest;
+    use crate::entry::Rest;
 
     fn entry(ticket: u64, process: u64, priority: Priority) -> Entry {
         Entry {
@@ -123,11 +132,15 @@ mod tests {
     }
 
     #[test]
-    fn an_aged_ticket_is_seen_to_go_first_by_age_alone() {
-        let (mut old, urgent) = (entry(1, 1, Priority::Low), entry(2, 2, Priority::Urgent));
-        assert!(!old.goes_first_by_age(&urgent));
-        old.passed = PASSED_MAX;
-        assert!(old.goes_first_by_age(&urgent) && !urgent.goes_first_by_age(&old));
-        assert!(!old.goes_first_by_age(&entry(3, 3, Priority::Low)), "it went first anyway");
+    fn an_aged_ticket_is_seen_to_go_first_by_age() {
+        let overtaken = |line: &[Entry], ours| overtaken_by_age(line, ours).collect::<Vec<_>>();
+        let mut line = [entry(1, 1, Priority::Low), entry(2, 2, Priority::Low), entry(9, 2, Priority::Urgent)];
+        assert_eq!(overtaken(&line, 2), [0; 0]);
+        (line[0].passed, line[1].passed) = (PASSED_MAX, PASSED_MAX);
+        assert_eq!(turn(&line, 2), Turn::Behind { ahead: 0, ours: 1 });
+        // Whoever slept on process 2 did so for its urgent ticket, which is not its earliest any more.
+        assert_eq!(overtaken(&line, 1), [1]);
+        line[2].priority = Priority::Low;
+        assert_eq!(overtaken(&line, 1), [0; 0], "it went first anyway");
     }
 }

@@ -5,12 +5,13 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use lock_core::{FencingToken, Lease, Moment, RequestId, Ticket, Waited, background, flock};
 
 use crate::{
-    claim::place,
+    enter::place,
+    entry::{Entry, Rest},
     error::Trouble,
     holder::Record,
     key::{Key, Section},
     key_files::KeyFiles,
-    line::{Entry, Header, Line, Rest},
+    line::{Header, Line},
     stopped, turn,
 };
 

@@ -18,6 +18,9 @@ use lock_file::{FileConfig, FileLock};
 const FILES: [&str; 5] =
     ["k.lock", ".talkstick/k/mutex", ".talkstick/k/line", ".talkstick/k/holder", ".talkstick/k/baton"];
 
+/// Puts something at the first path; the second is a file that must not be touched.
+type Planter = fn(&Path, &Path);
+
 fn key() -> LockKey {
     LockKey::new("k").unwrap()
 }
@@ -50,7 +53,7 @@ fn told(error: &Error) -> String {
 
 #[test]
 fn what_is_planted_in_place_of_a_file_is_refused_by_name_and_not_followed() {
-    let plant: [(&str, fn(&Path, &Path)); 4] = [
+    let plant: [(&str, Planter); 4] = [
         ("symbolic link", |path, victim| symlink(victim, path).unwrap()),
         ("FIFO", |path, _| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
         ("folder", |path, _| std::fs::create_dir(path).unwrap()),

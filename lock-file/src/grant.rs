@@ -1,0 +1,260 @@
+//! Taking the gate, granting it, letting go, and leaving the line.
+
+use std::sync::Arc;
+
+use lock_core::{FencingToken, Lease, Request, RequestId, flock, wall_clock_us};
+
+use crate::{
+    entry::Entry,
+    error::Trouble,
+    holder::Record,
+    key::{HeldLease, Key, REPLACED_MAX, Section, Table, Waiting},
+    key_files::{Gate, KeyFiles},
+    line::Line,
+    turn,
+};
+
+/// How often a gate is tried that nobody is recorded to hold: a waiter that was woken for nothing has it for
+/// microseconds, and `run -n` must not fail for that.
+const PASSING_TRIES: usize = 20;
+
+impl Section<'_> {
+    /// Takes the gate if it is free, but waits out a waiter that was woken for nothing.
+    pub(crate) fn try_gate_patiently(&self) -> Result<Option<Gate>, Trouble> {
+        for _ in 0..PASSING_TRIES {
+            if let Some(gate) = self.try_gate()? {
+                return Ok(Some(gate));
+            }
+            let record = Record::read(&self.files.holder).map_err(self.files.holder_trouble("read"))?;
+            if record.held.is_some() {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        Ok(None)
+    }
+
+    /// Takes the gate if it is free.
+    pub(crate) fn try_gate(&self) -> Result<Option<Gate>, Trouble> {
+        for _ in 0..REPLACED_MAX {
+            let gate = self.files.open_gate()?;
+            if !flock::try_exclusive(&gate.file).map_err(Trouble::io("lock", self.files.gate_path()))? {
+                return Ok(None);
+            }
+            // Replaced between opening and locking, it would be another lock than everybody else's.
+            if self.files.names_gate(gate.id)? {
+                return Ok(Some(gate));
+            }
+            gate.give_back();
+        }
+        Err(Trouble::Unsteady { path: self.files.gate_path().to_owned() })
+    }
+
+    /// Grants the gate, which is locked, to the ticket at `index`, which is ours.
+    pub(crate) fn grant_ticket(&mut self, gate: Gate, line: &mut Line, index: usize) -> Result<(), Trouble> {
+        let number = line.entries()[index].ticket;
+        match self.key.grant_waiting(&self.files, gate, number)? {
+            Some(request) => self.settle_in(line, request),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a granted ticket out of the line, and wakes who slept behind it.
+    pub(crate) fn settle(&mut self, request: RequestId) -> Result<(), Trouble> {
+        let mut line = std::mem::take(&mut *self.turn);
+        line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
+        let settled = self.settle_in(&mut line, request);
+        self.keep(line);
+        settled
+    }
+
+    fn settle_in(&mut self, line: &mut Line, request: RequestId) -> Result<(), Trouble> {
+        self.key.table().settling.remove(&request);
+        if let Some(index) = line.find(request) {
+            let granted = line.remove(&self.files.line, index).map_err(self.files.line_trouble("write"))?;
+            let passed = |e: &mut Entry| {
+                let passed = e.ticket < granted.ticket && e.is_awake();
+                e.passed += u32::from(passed);
+                passed
+            };
+            line.update(&self.files.line, passed).map_err(self.files.line_trouble("write"))?;
+        }
+        let process = self.key.process;
+        let next_is_ours = turn::next_awake(line.entries()).is_some_and(|i| line.entries()[i].process == process);
+        self.move_wake_file(line, next_is_ours)
+    }
+
+    /// Ends a request whatever became of it meanwhile: granted or waiting.
+    pub(crate) fn withdraw(&mut self, request: RequestId) -> Result<(), Trouble> {
+        if self.key.let_go(request, None) { Ok(()) } else { self.leave(request) }
+    }
+
+    /// Takes a ticket of ours out of the line; nothing where it is not in it.
+    fn leave(&mut self, request: RequestId) -> Result<(), Trouble> {
+        self.key.table().tickets.remove(&request);
+        // Not `line()`: that already would take the ticket out, without waking anybody.
+        let mut line = Line::read(&self.files.line).map_err(self.files.line_trouble("read"))?;
+        let Some(index) = line.find(request) else { return Ok(()) };
+        let keeps_place = turn::keeps_place_without(line.entries(), index);
+        line.remove(&self.files.line, index).map_err(self.files.line_trouble("write"))?;
+        self.move_wake_file(&line, keeps_place)
+    }
+
+    /// After a ticket of ours left the line: wakes who slept behind it, unless another one of ours has its place now.
+    pub(crate) fn move_wake_file(&mut self, line: &Line, keeps_place: bool) -> Result<(), Trouble> {
+        let process = self.key.process;
+        let mut table = self.key.table();
+        if !line.entries().iter().any(|e| e.process == process) {
+            table.yielded.clear();
+            let Some(wake) = table.wake.take() else { return Ok(()) };
+            self.wakes.push(wake.remove(self.files.waiters()?)?);
+        } else if !keeps_place && let Some(wake) = &mut table.wake {
+            self.wakes.push(wake.replace(self.files.waiters()?)?);
+        }
+        Ok(())
+    }
+
+    /// Wakes who sleeps behind us, because an old ticket of another process goes first now by its age; once for each such
+    /// ticket. Its process may sleep on ours, or on one that does so.
+    pub(crate) fn step_back_for_aged(&mut self, line: &Line, ours: usize) -> Result<(), Trouble> {
+        let aged: Vec<u64> = turn::overtaken_by_age(line.entries(), ours).collect();
+        if aged.is_empty() {
+            return Ok(());
+        }
+        let mut table = self.key.table();
+        let known = table.yielded.len();
+        table.yielded.extend(aged);
+        if table.yielded.len() > known
+            && let Some(wake) = &mut table.wake
+        {
+            self.wakes.push(wake.replace(self.files.waiters()?)?);
+        }
+        Ok(())
+    }
+}
+
+impl Key {
+    /// Grants the gate, which is locked, to our waiting ticket with this number; gives it back where there is none any
+    /// more. The lease goes to its task first: the line is settled afterwards. Needs no section: the holder's record is
+    /// the gate's.
+    pub(crate) fn grant_waiting(
+        &self,
+        files: &Arc<KeyFiles>,
+        gate: Gate,
+        number: u64,
+    ) -> Result<Option<RequestId>, Trouble> {
+        let waiting = self.table().waiting_as(number).map(|ticket| ticket.request.clone());
+        let Some(request) = waiting else {
+            gate.give_back();
+            return Ok(None);
+        };
+        let held = self.write_holder(files, gate, &request, number)?;
+        let mut table = self.table();
+        let Some(ticket) = table.tickets.get_mut(&request.id) else {
+            // Withdrawn while the record was written; nobody has seen the lease.
+            drop(table);
+            let_go_of(&held);
+            return Ok(None);
+        };
+        ticket.granted = true;
+        let ring = Arc::clone(&ticket.ring);
+        table.settling.insert(request.id);
+        table.hold(held);
+        drop(table);
+        ring.notify_one();
+        Ok(Some(request.id))
+    }
+
+    /// Grants the gate, which is locked, to a request that never stood in line.
+    pub(crate) fn grant_newcomer(
+        &self,
+        files: &Arc<KeyFiles>,
+        gate: Gate,
+        request: &Request,
+        number: u64,
+    ) -> Result<Lease, Trouble> {
+        let held = self.write_holder(files, gate, request, number)?;
+        let lease = held.lease.clone();
+        self.table().hold(held);
+        Ok(lease)
+    }
+
+    /// Writes down who has the gate, which is locked, and makes it a lease. On an error the gate is given back.
+    fn write_holder(
+        &self,
+        files: &Arc<KeyFiles>,
+        gate: Gate,
+        request: &Request,
+        ticket: u64,
+    ) -> Result<HeldLease, Trouble> {
+        let since_us = wall_clock_us();
+        let token = match write_record(files, request, ticket, since_us) {
+            Ok(token) => token,
+            Err(trouble) => {
+                gate.give_back();
+                return Err(trouble);
+            }
+        };
+        let lease = Lease {
+            key: self.name.clone(),
+            request: request.id,
+            token,
+            owner: request.owner.clone(),
+            ticket,
+            deadline: None,
+            liveness: Some(Arc::new(gate.file)),
+        };
+        Ok(HeldLease { lease, secret: request.secret_hash, since_us, gate: gate.id, files: Arc::clone(files) })
+    }
+
+    /// Lets go of a lease of this process; `false` when there is none such. No section: the gate is ours until here.
+    pub(crate) fn let_go(&self, request: RequestId, token: Option<FencingToken>) -> bool {
+        let mut table = self.table();
+        if table.leases.get(&request).is_none_or(|held| token.is_some_and(|t| t != held.lease.token)) {
+            return false;
+        }
+        table.tickets.remove(&request);
+        let Some(held) = table.leases.remove(&request) else { return false };
+        let_go_of(&held);
+        true
+    }
+}
+
+impl Table {
+    /// Takes a lease in, and the baton for it. Under the table's lock, as its release is: an earlier lease of ours cannot
+    /// let go of this one's baton.
+    fn hold(&mut self, held: HeldLease) {
+        // Should a waiter that has just woken still share the baton, the next head sleeps on the gate instead.
+        if let Err(error) = flock::try_exclusive(&held.files.baton) {
+            tracing::warn!(%error, "the baton could not be locked; the next in line sleeps on the gate");
+        }
+        self.leases.insert(held.lease.request, held);
+    }
+
+    /// Our ticket with this number, if it waits.
+    pub(crate) fn waiting_as(&self, number: u64) -> Option<&Waiting> {
+        self.tickets.values().find(|ticket| ticket.number == number && !ticket.granted)
+    }
+}
+
+/// The next token, written to the holder's record with who has it.
+fn write_record(files: &KeyFiles, request: &Request, ticket: u64, since_us: u64) -> Result<FencingToken, Trouble> {
+    let last = Record::read(&files.holder).map_err(files.holder_trouble("read"))?.last_token;
+    let token = FencingToken::next(last, request.floor, since_us);
+    let record = Record::holding(token, request, ticket, since_us);
+    record.write(&files.holder).map_err(files.holder_trouble("write"))?;
+    Ok(token)
+}
+
+fn let_go_of(held: &HeldLease) {
+    // A record that stays is a dead holder's: it is not shown once the gate is free.
+    if let Err(error) = Record::released(held.lease.token).write(&held.files.holder) {
+        tracing::warn!(%error, key = %held.lease.key, "the holder's record could not be cleared");
+    }
+    // The baton last: who wakes for it finds the gate free.
+    for file in held.lease.liveness.as_deref().into_iter().chain([&held.files.baton]) {
+        if let Err(error) = flock::unlock(file) {
+            tracing::error!(%error, key = %held.lease.key, "the gate could not be unlocked; closing it must do");
+        }
+    }
+}
