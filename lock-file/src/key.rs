@@ -161,6 +161,11 @@ impl Key {
         Ok(opened)
     }
 
+    /// Whether the open files are not, or not provably, those that their paths name.
+    pub(crate) fn lost_its_files(&self) -> bool {
+        self.files().is_some_and(|files| !matches!(files.are_in_place(), Ok(true)))
+    }
+
     /// The paths name other files now, or none.
     fn forget_files(&self) {
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = None;

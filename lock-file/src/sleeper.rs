@@ -10,7 +10,7 @@ use lock_core::{RequestId, flock};
 
 use crate::{
     error::Trouble,
-    key::{Key, Section},
+    key::{Key, REPLACED_MAX, Section},
     key_files::{Gate, KeyFiles},
     line::{Header, Line},
     turn::{Turn, turn},
@@ -155,10 +155,13 @@ enum Claim {
 
 /// One thread, until nobody needs it.
 fn run(key: &Arc<Key>) {
+    let mut replaced = 0..REPLACED_MAX;
     loop {
         match step(key) {
             Ok(true) => {}
             Ok(false) => return,
+            // Deleted or replaced in the middle of a step: the next one opens them anew.
+            Err(_) if key.lost_its_files() && replaced.next().is_some() => {}
             Err(trouble) => return fail(key, trouble),
         }
     }

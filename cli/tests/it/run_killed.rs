@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use lock_core::Holder;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::run_fixture::{Home, is_alive, text, until};
@@ -23,6 +24,22 @@ fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts() {
     let output = next.end_with_output();
     assert_eq!(text(&output.stdout), "dead\n", "{}", text(&output.stderr));
     assert!(!is_alive(stubborn) && !is_alive(child));
+}
+
+/// While the supervisor ends the command, the lock is not free; but a dead process is not its holder.
+#[test]
+fn a_dead_run_is_shown_as_dead_while_its_command_is_ended() {
+    let home = Home::new();
+    let mut run = home.start(&["--grace", "20s"], "trap '' TERM; echo $$ > child; while :; do sleep 0.01; done");
+    let child = home.until_pid("child");
+    run.signal(Signal::KILL);
+    run.end();
+    until("the holder is shown as dead", || matches!(home.state().holder, Holder::Ending { .. }));
+    let refused = home.run(&["-n"], "true");
+    assert_eq!(refused.status.code(), Some(75));
+    assert!(text(&refused.stderr).contains("has died"), "{}", text(&refused.stderr));
+    kill_process(child, Signal::KILL).unwrap();
+    until("the lock is free", || home.state().holder == Holder::Free);
 }
 
 /// What ends at TERM costs the line no grace.

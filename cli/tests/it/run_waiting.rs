@@ -43,7 +43,7 @@ fn a_wait_that_runs_out_names_key_holder_queue_place_and_the_setting() {
     assert!(began.elapsed() >= Duration::from_millis(300));
     assert_eq!(output.status.code(), Some(75));
     let stderr = text(&output.stderr);
-    for part in ["`k`", &holder.pid().as_raw_nonzero().to_string(), "2 in line", "1 ahead", "--wait"] {
+    for part in ["`k`", &holder.pid().as_raw_nonzero().to_string(), "1 in line", "1 ahead", "--wait"] {
         assert!(stderr.contains(part), "{part} is not in: {stderr}");
     }
     let object = json(&output);
