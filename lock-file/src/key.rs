@@ -161,9 +161,9 @@ impl Key {
         Ok(opened)
     }
 
-    /// Whether the open files are not, or not provably, those that their paths name.
+    /// Whether no files are open, or not provably those that their paths name.
     pub(crate) fn lost_its_files(&self) -> bool {
-        self.files().is_some_and(|files| !matches!(files.are_in_place(), Ok(true)))
+        self.files().is_none_or(|files| !matches!(files.are_in_place(), Ok(true)))
     }
 
     /// The paths name other files now, or none.
