@@ -274,7 +274,11 @@ impl Waiting<'_> {
     /// Leaves the line, and says who was in the way.
     async fn timed_out(&self, pending: &mut Pending, ticket: &Ticket, place: Place) -> Result<Error, Error> {
         let state = match self.lock.inspect(&ticket.key).await {
-            Ok(state) => state,
+            Ok(mut state) => {
+                // We still stand there; the caller wants to know of the others.
+                state.queue.retain(|waiter| waiter.ticket != ticket.number);
+                state
+            }
             Err(error) => {
                 tracing::warn!(%error, operation = %Operation::Inspect, "holder unknown");
                 let queue = Vec::new();

@@ -40,6 +40,11 @@ pub enum Holder {
         /// Somebody asked the holder to let go.
         broken: bool,
     },
+    /// The holder has died, and its supervisor keeps the lock until what the holder started has ended.
+    Ending {
+        /// Whose lease it was.
+        owner: Owner,
+    },
     /// A program that locks the same file without us, such as flock(1).
     Foreign {
         /// Its process, where the system tells.
@@ -72,6 +77,9 @@ impl fmt::Display for KeyState {
             Holder::Lease { owner, token, since_us, .. } => {
                 let held_s = crate::clock::wall_clock_us().saturating_sub(*since_us) as f64 / 1e6;
                 write!(f, "{owner} has held it for {held_s:.1} s under token {token}")?;
+            }
+            Holder::Ending { owner } => {
+                write!(f, "{owner} has died, and its supervisor is ending what it started")?;
             }
             Holder::Foreign { pid, command } => {
                 f.write_str("a program outside talkstick holds it")?;

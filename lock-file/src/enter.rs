@@ -9,7 +9,7 @@ use crate::{
     entry::{Entry, Rest},
     error::Trouble,
     key::{Section, Waiting},
-    key_files::Gate,
+    key_files::{Gate, KeyFiles},
     line::Line,
     stopped, turn,
     waiters::{self, Life, WakeFile},
@@ -34,7 +34,7 @@ impl Section<'_> {
         if self.is_clear(line)?
             && let Some(gate) = self.try_gate_patiently()?
         {
-            return self.grant(gate, request, line.number_now()).map(Entered::Granted);
+            return self.key.grant_newcomer(&self.files, gate, request, line.number_now()).map(Entered::Granted);
         }
         self.queue(line, request)
     }
@@ -45,12 +45,12 @@ impl Section<'_> {
         line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
         let process = self.key.process;
         let (mut ours, mut resting) = (0, false);
-        for entry in line.entries() {
-            ours += usize::from(entry.process == process);
-            resting |= !entry.is_awake();
-        }
         let (waiting, changed) = {
             let mut table = self.key.table();
+            for entry in line.entries() {
+                ours += usize::from(entry.process == process && !table.settling.contains(&entry.request));
+                resting |= !entry.is_awake();
+            }
             let waiting = table.tickets.values().filter(|t| !t.granted).count();
             let rebuilt = std::mem::replace(&mut table.epoch, line.epoch()) != line.epoch();
             (waiting, rebuilt || (waiting > 0 && table.wake.is_none()))
@@ -83,7 +83,8 @@ impl Section<'_> {
         let trouble = self.files.line_trouble("write");
         let mut table = self.key.table();
         let waiting: HashSet<RequestId> = table.tickets.values().filter(|t| !t.granted).map(|t| t.request.id).collect();
-        let stale = |e: &Entry| e.process == process && !waiting.contains(&e.request);
+        let stale =
+            |e: &Entry| e.process == process && !waiting.contains(&e.request) && !table.settling.contains(&e.request);
         line.remove_all(&self.files.line, stale).map_err(trouble)?;
         let present: HashSet<RequestId> = line.entries().iter().map(|e| e.request).collect();
         let lost = waiting.difference(&present).filter_map(|id| table.tickets.get(id)).map(|t| t.request.clone());
@@ -202,12 +203,7 @@ impl crate::key::Table {
     }
 
     /// The record of a ticket that is in the table.
-    fn entry_of(
-        &mut self,
-        request: &Request,
-        process: u64,
-        files: &crate::key_files::KeyFiles,
-    ) -> Result<Entry, Trouble> {
+    fn entry_of(&mut self, request: &Request, process: u64, files: &KeyFiles) -> Result<Entry, Trouble> {
         let label = match &mut self.wake {
             Some(wake) => wake.label(files.waiters()?, &request.owner.label)?,
             None => 0,

@@ -8,8 +8,8 @@ use crate::{
     entry::Entry,
     error::Trouble,
     holder::Record,
-    key::{HeldLease, Key, REPLACED_MAX, Section},
-    key_files::Gate,
+    key::{HeldLease, Key, REPLACED_MAX, Section, Table, Waiting},
+    key_files::{Gate, KeyFiles},
     line::Line,
     turn,
 };
@@ -50,71 +50,37 @@ impl Section<'_> {
         Err(Trouble::Unsteady { path: self.files.gate_path().to_owned() })
     }
 
-    /// Writes down who has the gate, which is locked, and makes it a lease. On an error the gate is given back.
-    pub(crate) fn grant(&mut self, gate: Gate, request: &Request, ticket: u64) -> Result<Lease, Trouble> {
-        match self.write_holder(request, ticket) {
-            Ok((token, since_us)) => {
-                let lease = Lease {
-                    key: self.key.name.clone(),
-                    request: request.id,
-                    token,
-                    owner: request.owner.clone(),
-                    ticket,
-                    deadline: None,
-                    liveness: Some(Arc::new(gate.file)),
-                };
-                let held = HeldLease {
-                    lease: lease.clone(),
-                    secret: request.secret_hash,
-                    since_us,
-                    gate: gate.id,
-                    files: Arc::clone(&self.files),
-                };
-                let mut table = self.key.table();
-                table.leases.insert(request.id, held);
-                // Under the table's lock, as its release is: an earlier lease of ours cannot let go of this one's. Should
-                // a waiter that has just woken still share it, the next head sleeps on the gate instead.
-                flock::try_exclusive(&self.files.baton).map_err(self.files.holder_trouble("lock the baton beside"))?;
-                Ok(lease)
-            }
-            Err(trouble) => {
-                gate.give_back();
-                Err(trouble)
-            }
-        }
-    }
-
-    fn write_holder(&self, request: &Request, ticket: u64) -> Result<(FencingToken, u64), Trouble> {
-        let last = Record::read(&self.files.holder).map_err(self.files.holder_trouble("read"))?.last_token;
-        let since_us = wall_clock_us();
-        let token = FencingToken::next(last, request.floor, since_us);
-        let record = Record::holding(token, request, ticket, since_us);
-        record.write(&self.files.holder).map_err(self.files.holder_trouble("write"))?;
-        Ok((token, since_us))
-    }
-
-    /// Grants the gate, which is locked, to the ticket at `index`, which is ours. The lease goes to its task first; the
-    /// line is put in order and the next sleepers are woken afterwards.
+    /// Grants the gate, which is locked, to the ticket at `index`, which is ours.
     pub(crate) fn grant_ticket(&mut self, gate: Gate, line: &mut Line, index: usize) -> Result<(), Trouble> {
-        let entry = line.entries()[index];
-        let Some(request) = self.key.table().tickets.get(&entry.request).map(|t| t.request.clone()) else {
-            gate.give_back();
-            return Ok(());
-        };
-        self.grant(gate, &request, entry.ticket)?;
-        if let Some(ticket) = self.key.table().tickets.get_mut(&entry.request) {
-            ticket.granted = true;
-            ticket.ring.notify_one();
+        let number = line.entries()[index].ticket;
+        match self.key.grant_waiting(&self.files, gate, number)? {
+            Some(request) => self.settle_in(line, request),
+            None => Ok(()),
         }
-        let trouble = self.files.line_trouble("write");
-        line.remove(&self.files.line, index).map_err(trouble)?;
-        let passed = |e: &mut Entry| {
-            let passed = e.ticket < entry.ticket && e.is_awake();
-            e.passed += u32::from(passed);
-            passed
-        };
-        line.update(&self.files.line, passed).map_err(self.files.line_trouble("write"))?;
-        let next_is_ours = turn::next_awake(line.entries()).is_some_and(|i| line.entries()[i].process == entry.process);
+    }
+
+    /// Takes a granted ticket out of the line, and wakes who slept behind it.
+    pub(crate) fn settle(&mut self, request: RequestId) -> Result<(), Trouble> {
+        let mut line = std::mem::take(&mut *self.turn);
+        line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
+        let settled = self.settle_in(&mut line, request);
+        self.keep(line);
+        settled
+    }
+
+    fn settle_in(&mut self, line: &mut Line, request: RequestId) -> Result<(), Trouble> {
+        self.key.table().settling.remove(&request);
+        if let Some(index) = line.find(request) {
+            let granted = line.remove(&self.files.line, index).map_err(self.files.line_trouble("write"))?;
+            let passed = |e: &mut Entry| {
+                let passed = e.ticket < granted.ticket && e.is_awake();
+                e.passed += u32::from(passed);
+                passed
+            };
+            line.update(&self.files.line, passed).map_err(self.files.line_trouble("write"))?;
+        }
+        let process = self.key.process;
+        let next_is_ours = turn::next_awake(line.entries()).is_some_and(|i| line.entries()[i].process == process);
         self.move_wake_file(line, next_is_ours)
     }
 
@@ -168,6 +134,79 @@ impl Section<'_> {
 }
 
 impl Key {
+    /// Grants the gate, which is locked, to our waiting ticket with this number; gives it back where there is none any
+    /// more. The lease goes to its task first: the line is settled afterwards. Needs no section: the holder's record is
+    /// the gate's.
+    pub(crate) fn grant_waiting(
+        &self,
+        files: &Arc<KeyFiles>,
+        gate: Gate,
+        number: u64,
+    ) -> Result<Option<RequestId>, Trouble> {
+        let waiting = self.table().waiting_as(number).map(|ticket| ticket.request.clone());
+        let Some(request) = waiting else {
+            gate.give_back();
+            return Ok(None);
+        };
+        let held = self.write_holder(files, gate, &request, number)?;
+        let mut table = self.table();
+        let Some(ticket) = table.tickets.get_mut(&request.id) else {
+            // Withdrawn while the record was written; nobody has seen the lease.
+            drop(table);
+            let_go_of(&held);
+            return Ok(None);
+        };
+        ticket.granted = true;
+        let ring = Arc::clone(&ticket.ring);
+        table.settling.insert(request.id);
+        table.hold(held);
+        drop(table);
+        ring.notify_one();
+        Ok(Some(request.id))
+    }
+
+    /// Grants the gate, which is locked, to a request that never stood in line.
+    pub(crate) fn grant_newcomer(
+        &self,
+        files: &Arc<KeyFiles>,
+        gate: Gate,
+        request: &Request,
+        number: u64,
+    ) -> Result<Lease, Trouble> {
+        let held = self.write_holder(files, gate, request, number)?;
+        let lease = held.lease.clone();
+        self.table().hold(held);
+        Ok(lease)
+    }
+
+    /// Writes down who has the gate, which is locked, and makes it a lease. On an error the gate is given back.
+    fn write_holder(
+        &self,
+        files: &Arc<KeyFiles>,
+        gate: Gate,
+        request: &Request,
+        ticket: u64,
+    ) -> Result<HeldLease, Trouble> {
+        let since_us = wall_clock_us();
+        let token = match write_record(files, request, ticket, since_us) {
+            Ok(token) => token,
+            Err(trouble) => {
+                gate.give_back();
+                return Err(trouble);
+            }
+        };
+        let lease = Lease {
+            key: self.name.clone(),
+            request: request.id,
+            token,
+            owner: request.owner.clone(),
+            ticket,
+            deadline: None,
+            liveness: Some(Arc::new(gate.file)),
+        };
+        Ok(HeldLease { lease, secret: request.secret_hash, since_us, gate: gate.id, files: Arc::clone(files) })
+    }
+
     /// Lets go of a lease of this process; `false` when there is none such. No section: the gate is ours until here.
     pub(crate) fn let_go(&self, request: RequestId, token: Option<FencingToken>) -> bool {
         let mut table = self.table();
@@ -176,16 +215,46 @@ impl Key {
         }
         table.tickets.remove(&request);
         let Some(held) = table.leases.remove(&request) else { return false };
-        // A record that stays is a dead holder's: it is not shown once the gate is free.
-        if let Err(error) = Record::released(held.lease.token).write(&held.files.holder) {
-            tracing::warn!(%error, key = %self.name, "the holder's record could not be cleared");
-        }
-        // The baton last: who wakes for it finds the gate free.
-        for file in held.lease.liveness.as_deref().into_iter().chain([&held.files.baton]) {
-            if let Err(error) = flock::unlock(file) {
-                tracing::error!(%error, key = %self.name, "the gate could not be unlocked; closing it must do");
-            }
-        }
+        let_go_of(&held);
         true
+    }
+}
+
+impl Table {
+    /// Takes a lease in, and the baton for it. Under the table's lock, as its release is: an earlier lease of ours cannot
+    /// let go of this one's baton.
+    fn hold(&mut self, held: HeldLease) {
+        // Should a waiter that has just woken still share the baton, the next head sleeps on the gate instead.
+        if let Err(error) = flock::try_exclusive(&held.files.baton) {
+            tracing::warn!(%error, "the baton could not be locked; the next in line sleeps on the gate");
+        }
+        self.leases.insert(held.lease.request, held);
+    }
+
+    /// Our ticket with this number, if it waits.
+    pub(crate) fn waiting_as(&self, number: u64) -> Option<&Waiting> {
+        self.tickets.values().find(|ticket| ticket.number == number && !ticket.granted)
+    }
+}
+
+/// The next token, written to the holder's record with who has it.
+fn write_record(files: &KeyFiles, request: &Request, ticket: u64, since_us: u64) -> Result<FencingToken, Trouble> {
+    let last = Record::read(&files.holder).map_err(files.holder_trouble("read"))?.last_token;
+    let token = FencingToken::next(last, request.floor, since_us);
+    let record = Record::holding(token, request, ticket, since_us);
+    record.write(&files.holder).map_err(files.holder_trouble("write"))?;
+    Ok(token)
+}
+
+fn let_go_of(held: &HeldLease) {
+    // A record that stays is a dead holder's: it is not shown once the gate is free.
+    if let Err(error) = Record::released(held.lease.token).write(&held.files.holder) {
+        tracing::warn!(%error, key = %held.lease.key, "the holder's record could not be cleared");
+    }
+    // The baton last: who wakes for it finds the gate free.
+    for file in held.lease.liveness.as_deref().into_iter().chain([&held.files.baton]) {
+        if let Err(error) = flock::unlock(file) {
+            tracing::error!(%error, key = %held.lease.key, "the gate could not be unlocked; closing it must do");
+        }
     }
 }

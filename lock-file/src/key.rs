@@ -47,6 +47,8 @@ pub(crate) struct Table {
     entering: HashMap<RequestId, (usize, bool)>,
     pub(crate) tickets: HashMap<RequestId, Waiting>,
     pub(crate) leases: HashMap<RequestId, HeldLease>,
+    /// Tickets that were granted and still stand in the line's file.
+    pub(crate) settling: HashSet<RequestId>,
     pub(crate) wake: Option<WakeFile>,
     /// The gate that one of our threads sleeps on.
     pub(crate) gate_sleeper: Option<FileId>,
@@ -132,7 +134,7 @@ impl Key {
     /// Whether nothing would be lost with it.
     pub(crate) fn is_idle(&self) -> bool {
         let table = self.table();
-        table.tickets.is_empty() && table.leases.is_empty() && table.entering.is_empty()
+        table.tickets.is_empty() && table.leases.is_empty() && table.entering.is_empty() && table.settling.is_empty()
     }
 
     /// The open files, if they were opened.
@@ -157,6 +159,11 @@ impl Key {
         let opened = Arc::new(KeyFiles::open(&self.config.dir, &self.stem, self.config.allow_network_fs)?);
         *files = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// Whether no files are open, or not provably those that their paths name.
+    pub(crate) fn lost_its_files(&self) -> bool {
+        self.files().is_none_or(|files| !matches!(files.are_in_place(), Ok(true)))
     }
 
     /// The paths name other files now, or none.

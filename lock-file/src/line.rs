@@ -11,9 +11,10 @@ use lock_core::{RequestId, wall_clock_us};
 use crate::{
     dir,
     entry::{Entry, RECORD, is_sealed, seal, u32_at, u64_at},
+    turn,
 };
 
-const MAGIC: &[u8; 8] = b"tstkln01";
+const MAGIC: &[u8; 8] = b"tstkln02";
 pub(crate) const HEADER: usize = 64;
 /// Read at once: a header and 63 records, one page.
 const FIRST_READ: usize = 4096;
@@ -26,6 +27,8 @@ pub(crate) struct Header {
     /// Changes when the line was rebuilt.
     pub(crate) epoch: u64,
     pub(crate) next_ticket: u64,
+    /// The ticket to be granted next, 0 for none: the head knows its turn from here, however long the line is.
+    pub(crate) head: u64,
     count: u32,
 }
 
@@ -51,7 +54,7 @@ impl Line {
     /// An empty line that outranks every number issued before: those came from the clock too.
     fn fresh(bytes: Vec<u8>, entries: Vec<Entry>) -> Self {
         let now = wall_clock_us();
-        Self { bytes, header: Header { epoch: now, next_ticket: now, count: 0 }, entries, damaged: true }
+        Self { bytes, header: Header { epoch: now, next_ticket: now, head: 0, count: 0 }, entries, damaged: true }
     }
 
     /// Reads the line anew, into the memory of this one.
@@ -137,7 +140,7 @@ impl Line {
         Ok(before - self.entries.len())
     }
 
-    /// Changes the tickets that `change` says it changed, with one write over their span.
+    /// Changes the tickets that `change` says it changed, with one write over their span and one of the header.
     pub(crate) fn update(&mut self, file: &File, mut change: impl FnMut(&mut Entry) -> bool) -> io::Result<()> {
         let mut span: Option<(usize, usize)> = None;
         for (index, entry) in self.entries.iter_mut().enumerate() {
@@ -145,7 +148,9 @@ impl Line {
                 span = Some((span.map_or(index, |(first, _)| first), index));
             }
         }
-        span.map_or(Ok(()), |(first, last)| self.write_slots(file, first, last))
+        let Some((first, last)) = span else { return Ok(()) };
+        self.write_slots(file, first, last)?;
+        self.write_header(file)
     }
 
     fn write_slots(&mut self, file: &File, first: usize, last: usize) -> io::Result<()> {
@@ -160,12 +165,18 @@ impl Line {
         if self.damaged {
             return self.write_whole(file);
         }
-        self.header.count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.sum_up();
         dir::write_at(file, &self.header.encode(), 0)
     }
 
-    fn write_whole(&mut self, file: &File) -> io::Result<()> {
+    /// What the header says of the entries.
+    fn sum_up(&mut self) {
         self.header.count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.header.head = turn::next_awake(&self.entries).map_or(0, |next| self.entries[next].ticket);
+    }
+
+    fn write_whole(&mut self, file: &File) -> io::Result<()> {
+        self.sum_up();
         let records: Vec<u8> = self.entries.iter().flat_map(Entry::encode).collect();
         dir::write_at(file, &records, HEADER as u64)?;
         dir::write_at(file, &self.header.encode(), 0)?;
@@ -188,6 +199,7 @@ impl Header {
         bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.next_ticket.to_le_bytes());
         bytes[24..28].copy_from_slice(&self.count.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.head.to_le_bytes());
         seal(&mut bytes);
         bytes
     }
@@ -197,7 +209,12 @@ impl Header {
         if !is_sealed(bytes) || &bytes[..8] != MAGIC {
             return None;
         }
-        let header = Self { epoch: u64_at(bytes, 8), next_ticket: u64_at(bytes, 16), count: u32_at(bytes, 24) };
+        let header = Self {
+            epoch: u64_at(bytes, 8),
+            next_ticket: u64_at(bytes, 16),
+            head: u64_at(bytes, 32),
+            count: u32_at(bytes, 24),
+        };
         (header.count as usize <= COUNT_MAX).then_some(header)
     }
 }

@@ -88,6 +88,7 @@ impl Section<'_> {
         let settled = !matches!(seen, Seen::ChangingHands(_));
         let holder = match seen {
             Seen::Free => Holder::Free,
+            Seen::Lease(held) if has_died(&held.owner) => Holder::Ending { owner: held.owner },
             Seen::Lease(held) => Holder::Lease {
                 owner: held.owner,
                 token: record.last_token,
@@ -98,7 +99,10 @@ impl Section<'_> {
             Seen::Foreign(pid) => foreign(pid),
             Seen::ChangingHands(pid) => foreign(Some(pid)),
         };
-        let granted = record.held.map(|held| held.request).filter(|_| matches!(holder, Holder::Lease { .. }));
+        let granted = record
+            .held
+            .map(|held| held.request)
+            .filter(|_| matches!(holder, Holder::Lease { .. } | Holder::Ending { .. }));
         let mut queue = self.queue_seen()?;
         queue.retain(|(entry, _)| Some(entry.request) != granted);
         let queue = queue.into_iter().map(|(entry, owner)| waiter(&entry, owner)).collect();
@@ -168,12 +172,12 @@ impl Section<'_> {
         Ok(queue)
     }
 
-    /// The token of the lease whose secret has this hash, if it holds the key now and nobody broke it.
+    /// The token of the lease whose secret has this hash, if it holds the key now, nobody broke it, and its holder lives.
     pub(crate) fn held_under(&self, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
         let (record, seen) = self.seen()?;
         let broken = mark::read(self.files.side())? == Some(record.last_token);
         Ok(match seen {
-            Seen::Lease(held) if held.secret == secret => Some(record.last_token),
+            Seen::Lease(held) if held.secret == secret && !has_died(&held.owner) => Some(record.last_token),
             _ => None,
         }
         .filter(|_| !broken))
@@ -183,6 +187,11 @@ impl Section<'_> {
 /// Whether the owner's process runs on this host. A hint: what it decides is only whether to look closer.
 pub(crate) fn runs(owner: &Owner) -> bool {
     process_start(owner.pid).is_some_and(|start| start == owner.start || owner.start == 0)
+}
+
+/// Whether the owner's process is proven to have ended. Where the system does not tell, it counts as alive.
+fn has_died(owner: &Owner) -> bool {
+    owner.start != 0 && !runs(owner)
 }
 
 fn waiter(entry: &Entry, owner: Owner) -> Waiter {

@@ -6,13 +6,13 @@
 
 use std::{fs::File, sync::Arc};
 
-use lock_core::flock;
+use lock_core::{RequestId, flock};
 
 use crate::{
     error::Trouble,
-    key::{Key, Section},
-    key_files::Gate,
-    line::Line,
+    key::{Key, REPLACED_MAX, Section},
+    key_files::{Gate, KeyFiles},
+    line::{Header, Line},
     turn::{Turn, turn},
 };
 
@@ -155,10 +155,13 @@ enum Claim {
 
 /// One thread, until nobody needs it.
 fn run(key: &Arc<Key>) {
+    let mut replaced = 0..REPLACED_MAX;
     loop {
         match step(key) {
             Ok(true) => {}
             Ok(false) => return,
+            // Deleted or replaced in the middle of a step: the next one opens them anew.
+            Err(_) if key.lost_its_files() && replaced.next().is_some() => {}
             Err(trouble) => return fail(key, trouble),
         }
     }
@@ -190,6 +193,11 @@ fn sleep_as_head(key: &Key, baton: File, gate: Gate) -> Result<(), Trouble> {
     flock::shared(&baton).map_err(Trouble::io("wait for", key.gate_path()))?;
     // Before the claim: the new holder takes the baton for itself.
     drop(baton);
+    let gate = match claim_at_once(key, gate)? {
+        Quick::Granted(request) => return key.section()?.settle(request),
+        Quick::Withdrawn => return Ok(()),
+        Quick::Unclear(gate) => gate,
+    };
     let Some(gate) = key.section()?.claim(gate, false)? else { return Ok(()) };
     flock::exclusive(&gate.file).map_err(Trouble::io("wait for", key.gate_path()))?;
     match key.section() {
@@ -199,6 +207,48 @@ fn sleep_as_head(key: &Key, baton: File, gate: Gate) -> Result<(), Trouble> {
             Err(trouble)
         }
     }
+}
+
+/// What a look without a section brought.
+enum Quick {
+    /// The gate, for this request; its ticket still stands in the line's file.
+    Granted(RequestId),
+    /// Nobody waits for it any more; the gate was given back.
+    Withdrawn,
+    /// The gate is not free, or it is not plain that it is our turn.
+    Unclear(Gate),
+}
+
+/// The way of nearly every handover: the gate is free, and the line's header says that our ticket is next. It needs no
+/// section, so it never waits for others who are at the line, and costs the same however long the line is.
+///
+/// A better ticket that comes while we look has come after the grant.
+fn claim_at_once(key: &Key, gate: Gate) -> Result<Quick, Trouble> {
+    let Some(files) = key.files() else { return Ok(Quick::Unclear(gate)) };
+    if !flock::try_exclusive(&gate.file).map_err(Trouble::io("lock", files.gate_path()))? {
+        return Ok(Quick::Unclear(gate));
+    }
+    match next_of_ours(key, &files, &gate) {
+        Ok(Some(number)) => {
+            let granted = key.grant_waiting(&files, gate, number)?;
+            Ok(granted.map_or(Quick::Withdrawn, Quick::Granted))
+        }
+        otherwise => {
+            gate.give_back();
+            otherwise.map(|_| Quick::Unclear(gate))
+        }
+    }
+}
+
+/// The number of our ticket, if it is the one that the header names.
+fn next_of_ours(key: &Key, files: &KeyFiles, gate: &Gate) -> Result<Option<u64>, Trouble> {
+    if !files.names_gate(gate.id)? || !files.are_in_place()? {
+        return Ok(None);
+    }
+    let Some(header) = Header::read(&files.line).map_err(files.line_trouble("read"))? else { return Ok(None) };
+    let table = key.table();
+    let known = header.epoch == table.epoch && table.waiting_as(header.head).is_some();
+    Ok(known.then_some(header.head))
 }
 
 /// Tells the tasks that wait: what is unknown is no lock, and no waiting either.

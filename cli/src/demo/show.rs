@@ -71,7 +71,7 @@ fn play_all(
     let scenarios = if args.scenario.is_empty() { &Scenario::SEED[..] } else { &args.scenario };
     let mut runs = Vec::new();
     for scenario in scenarios.iter().copied() {
-        if let Stage::Private(stage) = stage {
+        if let Some(stage) = stage.private() {
             say_next(scenario, "as the seed did without a lock", ui);
             runs.push(run::unprotected(backstage, stage, scenario)?);
         }

@@ -86,13 +86,12 @@ impl PrivateStage {
     }
 
     /// Opens windows, and says what unprotected senders are to play on.
+    #[cfg_attr(not(target_os = "linux"), allow(unused_variables, reason = "only real windows are heard backstage"))]
     pub(crate) fn open(&self, backstage: &mut Backstage, count: usize) -> Result<(Scene, Playground), DemoError> {
         match self {
             Self::Simulated => {
-                let scene = Scene::simulated(count)?;
-                let SceneWindows::Simulated(process) = &scene.windows else { unreachable!("just made") };
-                let playground = Playground::Simulated(process.address().to_string());
-                Ok((scene, playground))
+                let (scene, address) = Scene::simulated(count)?;
+                Ok((scene, Playground::Simulated(address)))
             }
             #[cfg(target_os = "linux")]
             Self::Xvfb(server) => {
@@ -106,6 +105,15 @@ impl PrivateStage {
 }
 
 impl Stage {
+    /// The stage, where nobody else is on it.
+    pub(crate) const fn private(&self) -> Option<&PrivateStage> {
+        match self {
+            Self::Private(stage) => Some(stage),
+            #[cfg(target_os = "linux")]
+            Self::Real { .. } => None,
+        }
+    }
+
     /// Opens windows.
     pub(crate) fn open(&self, backstage: &mut Backstage, count: usize) -> Result<Scene, DemoError> {
         match self {
@@ -151,7 +159,8 @@ impl Stage {
 }
 
 impl Scene {
-    fn simulated(count: usize) -> Result<Self, DemoError> {
+    /// With the address of the simulated desktop.
+    fn simulated(count: usize) -> Result<(Self, String), DemoError> {
         let mut command = own_helper("simulated-desktop")?;
         command.arg("--windows").arg(count.to_string());
         super::backstage::apart_from_terminal(&mut command);
@@ -162,8 +171,9 @@ impl Scene {
         let mut desktop = SimulatedDesktop::connect(process.address()).map_err(refused)?;
         let points = places.iter().map(|place| Ok(desktop.bind(place).map_err(refused)?.point));
         let points = points.collect::<Result<_, DemoError>>()?;
-        let address = DesktopAddress::Simulated(process.address().to_string());
-        Ok(Self { windows: SceneWindows::Simulated(process), desktop: address, places, points })
+        let address = process.address().to_string();
+        let desktop = DesktopAddress::Simulated(address.clone());
+        Ok((Self { windows: SceneWindows::Simulated(process), desktop, places, points }, address))
     }
 
     #[cfg(target_os = "linux")]

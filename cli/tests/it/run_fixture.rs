@@ -161,3 +161,10 @@ pub(crate) fn json(output: &Output) -> serde_json::Value {
 pub(crate) fn is_alive(pid: Pid) -> bool {
     tests::process::is_alive(pid.as_raw_nonzero().get().unsigned_abs())
 }
+
+/// Whether a process is stopped.
+pub(crate) fn is_stopped(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // The command's name is in parentheses and may hold any character.
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
+}

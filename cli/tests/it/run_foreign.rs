@@ -12,13 +12,13 @@ fn excludes_both_ways(program: &str, hold: &[&str], ask: &[&str]) {
     home.until_written("held");
     let output = home.run(&["-n"], "echo must not run");
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(75), ""), "{}", text(&output.stderr));
-    let mut waiter = home.start(&["-w", "600"], "exit 4");
+    let mut waiter = home.start(&["-w", "60"], "exit 4");
     home.until_waiting(1);
     holder.0.stdin.take().unwrap().write_all(b"go\n").unwrap();
     assert!(holder.end().success());
     assert_eq!(waiter.end().code(), Some(4), "its turn came by the kernel");
 
-    let _ours = home.start(&[], "echo > ours; exec sleep 600");
+    let _ours = home.start(&[], "echo > ours; exec sleep 60");
     home.until_written("ours");
     assert_eq!(home.program(program, ask).output().unwrap().status.code(), Some(9), "{program} is held off");
 }

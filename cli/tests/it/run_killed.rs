@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use lock_core::Holder;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::run_fixture::{Home, is_alive, text, until};
@@ -13,10 +14,10 @@ const LOOK: &str = "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo de
 fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts() {
     let home = Home::new();
     let script =
-        "sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done' & echo $$ > child; exec sleep 600";
+        "sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done' & echo $$ > child; exec sleep 60";
     let mut run = home.start(&["--grace", "200ms"], script);
     let (stubborn, child) = (home.until_pid("stubborn"), home.until_pid("child"));
-    let next = home.start(&["-w", "600"], LOOK);
+    let next = home.start(&["-w", "60"], LOOK);
     home.until_waiting(1);
     run.signal(Signal::KILL);
     run.end();
@@ -25,13 +26,29 @@ fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts() {
     assert!(!is_alive(stubborn) && !is_alive(child));
 }
 
+/// While the supervisor ends the command, the lock is not free; but a dead process is not its holder.
+#[test]
+fn a_dead_run_is_shown_as_dead_while_its_command_is_ended() {
+    let home = Home::new();
+    let mut run = home.start(&["--grace", "20s"], "trap '' TERM; echo $$ > child; while :; do sleep 0.01; done");
+    let child = home.until_pid("child");
+    run.signal(Signal::KILL);
+    run.end();
+    until("the holder is shown as dead", || matches!(home.state().holder, Holder::Ending { .. }));
+    let refused = home.run(&["-n"], "true");
+    assert_eq!(refused.status.code(), Some(75));
+    assert!(text(&refused.stderr).contains("has died"), "{}", text(&refused.stderr));
+    kill_process(child, Signal::KILL).unwrap();
+    until("the lock is free", || home.state().holder == Holder::Free);
+}
+
 /// What ends at TERM costs the line no grace.
 #[test]
 fn a_killed_run_costs_the_line_what_its_child_needs_to_end() {
     let home = Home::new();
-    let mut run = home.start(&["--grace", "20s"], "echo $$ > child; exec sleep 600");
+    let mut run = home.start(&["--grace", "20s"], "echo $$ > child; exec sleep 60");
     home.until_pid("child");
-    let mut next = home.start(&["-w", "600"], "true");
+    let mut next = home.start(&["-w", "60"], "true");
     home.until_waiting(1);
     let killed = Instant::now();
     run.signal(Signal::KILL);
@@ -43,9 +60,9 @@ fn a_killed_run_costs_the_line_what_its_child_needs_to_end() {
 #[test]
 fn a_run_killed_while_it_waits_leaves_nothing() {
     let home = Home::new();
-    let mut holder = home.start(&[], "echo > held; exec sleep 600");
+    let mut holder = home.start(&[], "echo > held; exec sleep 60");
     home.until_written("held");
-    let mut waiter = home.start(&["-w", "600"], "echo > must-not-run");
+    let mut waiter = home.start(&["-w", "60"], "echo > must-not-run");
     home.until_waiting(1);
     waiter.signal(Signal::KILL);
     waiter.end();
@@ -79,7 +96,7 @@ fn a_nested_run_does_not_outlive_the_lease_it_works_under() {
     );
     let mut run = home.start(&["--grace", "200ms"], &script);
     let stubborn = home.until_pid("stubborn");
-    let next = home.start(&["-w", "600"], LOOK);
+    let next = home.start(&["-w", "60"], LOOK);
     home.until_waiting(1);
     run.signal(Signal::KILL);
     run.end();
@@ -90,7 +107,7 @@ fn a_nested_run_does_not_outlive_the_lease_it_works_under() {
 #[test]
 fn a_killed_supervisor_takes_the_child_with_it_and_run_says_so() {
     let home = Home::new();
-    let run = home.start(&[], "echo $PPID > supervisor; echo $$ > child; sleep 600 & echo $! > grandchild; wait");
+    let run = home.start(&[], "echo $PPID > supervisor; echo $$ > child; sleep 60 & echo $! > grandchild; wait");
     let supervisor = home.until_pid("supervisor");
     let (child, grandchild): (Pid, Pid) = (home.until_pid("child"), home.until_pid("grandchild"));
     kill_process(supervisor, Signal::KILL).unwrap();

@@ -41,13 +41,13 @@ fn turns(home: &Home) -> Vec<(u64, u64)> {
 #[test]
 fn urgent_goes_before_normal_and_low_after_it() {
     let home = Home::new();
-    let mut holder = home.start(&[], "echo > held; exec sleep 600");
+    let mut holder = home.start(&[], "echo > held; exec sleep 60");
     home.until_written("held");
     let mut waiting = Vec::new();
     for (index, (priority, name)) in
         [("low", "l"), ("normal", "n1"), ("urgent", "u"), ("normal", "n2"), ("high", "h")].into_iter().enumerate()
     {
-        waiting.push(home.start(&["-w", "600", "-p", priority], &format!("echo {name} >> order")));
+        waiting.push(home.start(&["-w", "60", "-p", priority], &format!("echo {name} >> order")));
         home.until_waiting(index + 1);
     }
     holder.signal(Signal::TERM);

@@ -43,7 +43,7 @@ fn two_at_once_below_one_run_exclude_each_other() {
 #[test]
 fn a_held_list_made_up_from_the_public_token_gives_no_right() {
     let home = Home::new();
-    let _holder = home.start(&[], "printf '%s\\n' \"$TALKSTICK_HELD\" > held; exec sleep 600");
+    let _holder = home.start(&[], "printf '%s\\n' \"$TALKSTICK_HELD\" > held; exec sleep 60");
     let held = home.until_written("held");
     let lock_core::Holder::Lease { token, .. } = home.state().holder else { panic!("held") };
     let (front, _secret) = held.trim_end().rsplit_once('\t').unwrap();

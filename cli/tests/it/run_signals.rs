@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::run_fixture::{Home, json, text, until};
+use crate::run_fixture::{Home, is_stopped, json, text, until};
 
 #[test]
 fn signals_reach_the_child_which_decides_what_becomes_of_them() {
@@ -26,7 +26,7 @@ fn signals_reach_the_child_which_decides_what_becomes_of_them() {
 fn a_signal_that_kills_the_child_is_the_status() {
     let home = Home::new();
     for (signal, number) in [(Signal::TERM, 15), (Signal::INT, 2), (Signal::HUP, 1), (Signal::USR1, 10)] {
-        let mut run = home.start(&[], "echo > ready; exec sleep 600");
+        let mut run = home.start(&[], "echo > ready; exec sleep 60");
         home.until_written("ready");
         run.signal(signal);
         assert_eq!(run.end().code(), Some(128 + number));
@@ -65,19 +65,15 @@ fn a_signal_that_the_caller_ignores_stays_ignored() {
 #[test]
 fn stop_and_continue_reach_the_child_without_a_terminal() {
     let home = Home::new();
-    let mut run = home.start(&[], "echo $$ > child; until [ -e stop ]; do sleep 0.02; done");
+    let mut run = home.start(&[], "echo $$ > child; exec sleep 60");
     let child = home.until_pid("child");
-    let stopped = || {
-        let status = home.program("ps", &["-o", "stat=", "-p", &child.as_raw_nonzero().to_string()]).output().unwrap();
-        text(&status.stdout).starts_with('T')
-    };
     run.signal(Signal::TSTP);
-    until("the child is stopped", stopped);
+    until("the child is stopped, and run with it", || is_stopped(child) && is_stopped(run.pid()));
     assert_eq!(home.run(&["-n"], "true").status.code(), Some(75), "still held");
     run.signal(Signal::CONT);
-    until("the child goes on", || !stopped());
-    home.write("stop", "");
-    assert_eq!(run.end().code(), Some(0));
+    until("both go on", || !is_stopped(child) && !is_stopped(run.pid()));
+    run.signal(Signal::TERM);
+    assert_eq!(run.end().code(), Some(128 + 15));
 }
 
 #[test]
@@ -88,7 +84,7 @@ fn a_broken_lease_ends_the_whole_group_before_the_next_one_starts() {
         home.talkstick(&["--json", "run", "k", "--grace", "300ms", "--", "sh", "-c", script]).spawn().unwrap();
     let run = crate::run_fixture::Running(command);
     let stubborn = home.until_pid("stubborn");
-    let next = home.start(&["-w", "600"], "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo dead");
+    let next = home.start(&["-w", "60"], "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo dead");
     home.until_waiting(1);
     let lock_core::Holder::Lease { token, .. } = home.state().holder else { panic!("held") };
     let key = lock_core::LockKey::new("k").unwrap();

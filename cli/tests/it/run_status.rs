@@ -74,7 +74,7 @@ fn stdin_stdout_and_stderr_pass() {
 #[test]
 fn readers_of_our_pipes_see_the_end_although_something_stays_behind() {
     let home = Home::new();
-    let script = "trap '' HUP; sleep 600 >/dev/null 2>&1 </dev/null & echo $! > left; echo done";
+    let script = "trap '' HUP; sleep 60 >/dev/null 2>&1 </dev/null & echo $! > left; echo done";
     let output = home.run(&[], script);
     assert_eq!(text(&output.stdout), "done\n");
     let left = home.until_pid("left");

@@ -11,7 +11,7 @@ use crate::run_fixture::{Home, Running, json, text, until};
 
 /// A holder that holds until the returned process is told to end.
 fn holder(home: &Home) -> Running {
-    let holder = home.start(&[], "echo > held; exec sleep 600");
+    let holder = home.start(&[], "echo > held; exec sleep 60");
     home.until_written("held");
     holder
 }
@@ -36,14 +36,14 @@ fn a_lock_that_is_not_free_is_75_or_what_was_asked_for() {
 fn a_wait_that_runs_out_names_key_holder_queue_place_and_the_setting() {
     let home = Home::new();
     let holder = holder(&home);
-    let _first = home.start(&["-w", "600"], "true");
+    let _first = home.start(&["-w", "60"], "true");
     home.until_waiting(1);
     let began = Instant::now();
     let output = home.talkstick(&["--json", "run", "k", "-w", "0.3", "--", "true"]).output().unwrap();
     assert!(began.elapsed() >= Duration::from_millis(300));
     assert_eq!(output.status.code(), Some(75));
     let stderr = text(&output.stderr);
-    for part in ["`k`", &holder.pid().as_raw_nonzero().to_string(), "2 in line", "1 ahead", "--wait"] {
+    for part in ["`k`", &holder.pid().as_raw_nonzero().to_string(), "1 in line", "1 ahead", "--wait"] {
         assert!(stderr.contains(part), "{part} is not in: {stderr}");
     }
     let object = json(&output);
@@ -56,7 +56,7 @@ fn a_wait_that_runs_out_names_key_holder_queue_place_and_the_setting() {
 fn a_wait_says_for_whom_since_when_and_which_place() {
     let home = Home::new();
     let mut holder = holder(&home);
-    let mut waiter = home.start(&["-w", "600"], "echo ran");
+    let mut waiter = home.start(&["-w", "60"], "echo ran");
     let mut stderr = BufReader::new(waiter.0.stderr.take().unwrap());
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();
@@ -75,7 +75,7 @@ fn term_int_hup_and_quit_end_the_wait_and_leave_the_line() {
     let home = Home::new();
     let _holder = holder(&home);
     for (signal, number) in [(Signal::TERM, 15), (Signal::INT, 2), (Signal::HUP, 1), (Signal::QUIT, 3)] {
-        let waiter = home.start(&["-w", "600"], "echo must not run");
+        let waiter = home.start(&["-w", "60"], "echo must not run");
         home.until_waiting(1);
         waiter.signal(Signal::USR1);
         waiter.signal(signal);
@@ -90,9 +90,9 @@ fn term_int_hup_and_quit_end_the_wait_and_leave_the_line() {
 fn a_killed_waiter_is_no_obstacle() {
     let home = Home::new();
     let mut holder = holder(&home);
-    let mut first = home.start(&["-w", "600"], "echo must not run");
+    let mut first = home.start(&["-w", "60"], "echo must not run");
     home.until_waiting(1);
-    let mut second = home.start(&["-w", "600"], "true");
+    let mut second = home.start(&["-w", "60"], "true");
     home.until_waiting(2);
     first.signal(Signal::KILL);
     first.end();
@@ -109,7 +109,7 @@ fn a_dead_holder_is_never_named() {
     dead.signal(Signal::KILL);
     dead.end();
     until("the lock is free again", || home.run(&["-n"], "true").status.success());
-    let _holder = home.start(&[], "echo > again; exec sleep 600");
+    let _holder = home.start(&[], "echo > again; exec sleep 60");
     home.until_written("again");
     let stderr = text(&home.run(&["-n"], "true").stderr);
     assert!(!stderr.contains(&format!("pid {pid} ")), "{stderr}");

@@ -55,6 +55,7 @@ fn advice(state: &KeyState, key: &LockKey) -> Option<String> {
     match &state.holder {
         Holder::Free => None,
         Holder::Unknown => Some("it may be held or free; see the warnings of `talkstick -v status`".to_owned()),
+        Holder::Ending { .. } => Some("wait for it; if it hangs, end the process group of that command".to_owned()),
         Holder::Foreign { .. } => Some("if it does not let go, end that program; it cannot be broken".to_owned()),
         Holder::Lease { since_us, token, .. } => {
             let held = Duration::from_micros(wall_clock_us().saturating_sub(*since_us));

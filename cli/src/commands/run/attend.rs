@@ -3,10 +3,7 @@
 use std::{io, ops::ControlFlow, os::fd::AsFd, sync::mpsc, time::Duration};
 
 use lock_core::{Guard, LockEvent, LossReason, Moment};
-use rustix::{
-    event::{PollFd, PollFlags},
-    process::Pid,
-};
+use rustix::event::{PollFd, PollFlags};
 
 use super::{
     acquire::{acquire, stop_ourselves},
@@ -70,7 +67,6 @@ fn wait_and_run(
         signals,
         heard,
         terminal: Terminal::open(),
-        group: None,
         lost: None,
         told_to_stop: false,
     };
@@ -94,8 +90,6 @@ struct Attendance<'a> {
     signals: &'a SignalPipe,
     heard: mpsc::Receiver<LockEvent>,
     terminal: Terminal,
-    /// The child's process group, once it runs.
-    group: Option<Pid>,
     lost: Option<LossReason>,
     /// TSTP came to us, not to the child alone.
     told_to_stop: bool,
@@ -111,9 +105,7 @@ impl Attendance<'_> {
             }
         };
         let finished = finished.under(&guard);
-        if let Some(group) = self.group {
-            self.terminal.take_back(group);
-        }
+        self.terminal.take_back(self.supervisor.child.get());
         self.release(guard);
         finished
     }
@@ -148,7 +140,6 @@ impl Attendance<'_> {
                 self.lease_changed(guard, event)?;
             }
             match self.listen()? {
-                Heard::News(News::Started(pid)) => self.group = Pid::from_raw(pid),
                 Heard::News(News::Stopped(signal)) => self.child_stopped(signal)?,
                 Heard::News(News::NotStarted { not_found, why }) => return Ok(self.not_started(not_found, &why)),
                 Heard::News(News::Ended(ending)) => return Ok(self.ended(guard, ending)),
@@ -179,22 +170,26 @@ impl Attendance<'_> {
     fn pass_on(&mut self, signal: i32) -> io::Result<()> {
         match signal {
             libc::SIGTSTP => self.told_to_stop = true,
-            // The shell put us in the foreground: there the child belongs.
-            libc::SIGCONT => self.give_terminal(),
+            libc::SIGCONT => {
+                // A stop that has not come about yet is not to come any more.
+                self.told_to_stop = false;
+                // The shell put us in the foreground: there the child belongs.
+                self.give_terminal();
+            }
             _ => {}
         }
         self.order(&Order::Signal(signal))
     }
 
     fn give_terminal(&mut self) {
-        if let Some(group) = self.group {
+        if let Some(group) = self.supervisor.child.get() {
             self.terminal.give_again(group);
         }
     }
 
     fn child_stopped(&mut self, signal: i32) -> io::Result<()> {
         let wants_terminal = matches!(signal, libc::SIGTTIN | libc::SIGTTOU);
-        if wants_terminal && self.group.is_some_and(|group| self.terminal.give(group)) {
+        if wants_terminal && self.supervisor.child.get().is_some_and(|group| self.terminal.give(group)) {
             return self.order(&Order::Signal(libc::SIGCONT));
         }
         match std::mem::take(&mut self.told_to_stop) {
@@ -244,7 +239,7 @@ impl Attendance<'_> {
 
     /// The supervisor was killed, which the child's kernel belt has noticed; what is left of its group is ended here.
     fn end_without_supervisor(&self) {
-        if let Some(group) = self.group {
+        if let Some(group) = self.supervisor.child.get() {
             Group::new(group).end_by_force();
         }
     }

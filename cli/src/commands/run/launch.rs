@@ -6,20 +6,22 @@ use std::{
     io,
     os::{fd::BorrowedFd, unix::process::CommandExt},
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 use rustix::process::Pid;
 
 use super::{
+    shared_pid::SharedPid,
     signals::Mask,
     wire::{News, Start},
 };
 
 /// Starts the command; on failure, the news for `run`.
 ///
-/// The child cannot run unseen: its parent is the supervisor itself, so there is no instant at which it exists and the
-/// supervisor does not know it.
-pub(super) fn launch(command: &[OsString], start: &Start, mask: Mask) -> Result<Pid, News> {
+/// The child cannot run unseen: its parent is the supervisor itself, and `run` knows its group by the child's own first
+/// act, so that `run` can end the group should the supervisor be killed at any instant.
+pub(super) fn launch(command: &[OsString], start: &Start, mask: Mask, child: Arc<SharedPid>) -> Result<Pid, News> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(News::NotStarted { not_found: true, why: "no command".into() });
     };
@@ -28,12 +30,14 @@ pub(super) fn launch(command: &[OsString], start: &Start, mask: Mask) -> Result<
     command.args(arguments).envs(environment).process_group(0);
     command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
     let (terminal, supervisor) = (start.terminal, rustix::process::getpid());
-    // SAFETY: `prepare` makes system calls only: nothing that allocates, locks or unwinds. The supervisor has one thread.
-    unsafe { command.pre_exec(move || prepare(terminal, supervisor, mask)) };
+    let own = Arc::clone(&child);
+    // SAFETY: `prepare` makes system calls and writes an atomic: nothing that allocates, locks or unwinds.
+    unsafe { command.pre_exec(move || prepare(terminal, supervisor, mask, &own)) };
     match command.spawn() {
         // Waited for by pid, together with the orphans of the child.
-        Ok(child) => Ok(Pid::from_child(&child)),
+        Ok(started) => Ok(Pid::from_child(&started)),
         Err(error) => {
+            child.set(None);
             let not_found = error.kind() == io::ErrorKind::NotFound;
             Err(News::NotStarted { not_found, why: error.to_string() })
         }
@@ -41,8 +45,9 @@ pub(super) fn launch(command: &[OsString], start: &Start, mask: Mask) -> Result<
 }
 
 /// Runs in the child, right before exec.
-fn prepare(terminal: bool, supervisor: Pid, mask: Mask) -> io::Result<()> {
+fn prepare(terminal: bool, supervisor: Pid, mask: Mask, own: &SharedPid) -> io::Result<()> {
     die_with(supervisor)?;
+    own.set(Some(rustix::process::getpid()));
     if terminal {
         // The child is in the background until this call has worked, and who does it from there is stopped by TTOU
         // unless that is blocked.

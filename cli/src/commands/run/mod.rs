@@ -20,6 +20,8 @@ mod plan;
 mod portable;
 mod report;
 #[cfg(unix)]
+mod shared_pid;
+#[cfg(unix)]
 mod signals;
 #[cfg(unix)]
 mod supervisor;

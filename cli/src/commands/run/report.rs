@@ -76,9 +76,6 @@ impl Finished {
         };
         let shown = match &error {
             Error::TimedOut { key, state, .. } if wait.is_zero() => {
-                // Our own ticket was among them for the moment of asking.
-                let mut state = state.clone();
-                state.queue.retain(|waiter| !waiter.owner.is_this_process());
                 CommandError::new(ErrorKind::NoLock, format!("`{key}` is not free: {state}"))
             }
             Error::TimedOut { place: Some(place), .. } => {

@@ -5,22 +5,17 @@
 //! and only then lets go of the gate. It sits in a process group of its own, so no signal meant for `run` or the child
 //! reaches it.
 
-use std::{
-    ffi::OsString,
-    io,
-    os::fd::{AsFd, OwnedFd},
-    panic::AssertUnwindSafe,
-};
+use std::{ffi::OsString, io, panic::AssertUnwindSafe, sync::Arc};
 
 use rustix::process::{Pid, WaitOptions};
 
 use super::{
-    descriptors::close_all_but,
     group::Group,
     launch::launch,
+    shared_pid::SharedPid,
     signals::{Mask, SignalPipe},
     watch::Watch,
-    wire::{News, Order, Wire},
+    wire::{Order, Wire},
 };
 
 /// The supervisor's name in process lists, by which a supervisor further up knows it. The kernel keeps 15 bytes.
@@ -31,7 +26,9 @@ pub(super) const NAME: &std::ffi::CStr = c"talkstick-guard";
 #[derive(Debug)]
 pub(super) struct Supervisor {
     pub(super) wire: Wire,
-    pub(super) pid: Pid,
+    /// The child, once it runs; its pid is also its process group.
+    pub(super) child: Arc<SharedPid>,
+    pid: Pid,
 }
 
 impl Supervisor {
@@ -40,6 +37,7 @@ impl Supervisor {
     /// Must be called while this process has one thread.
     pub(super) fn fork(command: &[OsString]) -> io::Result<Self> {
         let (ours, theirs) = Wire::pair()?;
+        let child = Arc::new(SharedPid::new()?);
         // Blocked across the fork: a signal to the group would otherwise end the supervisor before it has left the group.
         let mask = Mask::block_all()?;
         // SAFETY: this process has one thread, so the child may do whatever this process may. It never returns from
@@ -47,16 +45,16 @@ impl Supervisor {
         let forked = unsafe { libc::fork() };
         if forked == 0 {
             drop(ours);
-            leave(std::panic::catch_unwind(AssertUnwindSafe(|| supervise(command, theirs, mask))));
+            leave(std::panic::catch_unwind(AssertUnwindSafe(|| supervise(command, theirs, mask, child))));
         }
         let error = io::Error::last_os_error();
         mask.restore()?;
-        Pid::from_raw(forked).filter(|_| forked > 0).map(|pid| Self { wire: ours, pid }).ok_or(error)
+        Pid::from_raw(forked).filter(|_| forked > 0).map(|pid| Self { wire: ours, child, pid }).ok_or(error)
     }
 
     /// Waits until the supervisor has left; it has been told to, or the wire is closed.
     pub(super) fn reap(self) {
-        let Self { wire, pid } = self;
+        let Self { wire, pid, .. } = self;
         drop(wire);
         // Not to be waited for only when the caller has SIGCHLD ignored; then the kernel has reaped it.
         let _reaped = rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()));
@@ -75,7 +73,7 @@ fn leave(outcome: std::thread::Result<io::Result<()>>) -> ! {
 }
 
 /// The life of the supervisor.
-fn supervise(command: &[OsString], wire: Wire, mask: Mask) -> io::Result<()> {
+fn supervise(command: &[OsString], wire: Wire, mask: Mask, child: Arc<SharedPid>) -> io::Result<()> {
     rustix::process::setpgid(None, None)?;
     adopt_orphans();
     let (order, gate) = match wire.receive()? {
@@ -86,21 +84,11 @@ fn supervise(command: &[OsString], wire: Wire, mask: Mask) -> io::Result<()> {
     let signals = SignalPipe::open()?;
     signals.catch(&[libc::SIGCHLD])?;
     Mask::only(libc::SIGCHLD)?;
-    let leader = match launch(command, &order, mask) {
+    let leader = match launch(command, &order, mask, child) {
         Ok(leader) => leader,
         Err(not_started) => return wire.send(&not_started, None),
     };
-    // A `run` that is gone by now is seen at the next look at the wire.
-    let _gone = wire.send(&News::Started(leader.as_raw_nonzero().get()), None);
-    let keep: Vec<_> = [wire.as_fd(), signals.as_fd(), signals.write_end()]
-        .into_iter()
-        .chain(gate.as_ref().map(AsFd::as_fd))
-        .collect();
-    // A descriptor that stays open holds up a reader; a child that is not watched would be worse.
-    let _stays_open = close_all_but(&keep);
-    // The gate is let go when the watch is over, however it comes to its end.
-    let _gate: Option<OwnedFd> = gate;
-    let watched = Watch::new(order, wire, signals, leader).until_done();
+    let watched = Watch::new(order, wire, signals, leader, gate).until_done();
     if watched.is_err() {
         // Whatever went wrong, the gate must not be let go beside a child that runs.
         Group::new(leader).end_by_force();
@@ -127,7 +115,7 @@ mod tests {
     use lock_core::Moment;
 
     use super::*;
-    use crate::commands::run::wire::{Ending, Start};
+    use crate::commands::run::wire::{Ending, News, Start};
 
     const GRACE: Duration = Duration::from_millis(200);
 
@@ -140,7 +128,7 @@ mod tests {
         assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
     }
 
-    fn start(script: &str, deadline: Moment) -> (Supervisor, i32) {
+    fn start(script: &str, deadline: Moment) -> Supervisor {
         let supervisor = Supervisor::fork(&["sh".into(), "-c".into(), script.into()]).unwrap();
         let grace_ns = u64::try_from(GRACE.as_nanos()).unwrap();
         let start = Start {
@@ -151,8 +139,7 @@ mod tests {
             orphan_grace_ns: grace_ns,
         };
         supervisor.wire.send(&Order::Start(start), None).unwrap();
-        let Some((News::Started(child), _)) = supervisor.wire.receive().unwrap() else { panic!("started") };
-        (supervisor, child)
+        supervisor
     }
 
     fn ended(supervisor: &Supervisor) -> Ending {
@@ -172,11 +159,11 @@ mod tests {
     fn killed_before_the_lease_ends() {
         let began = Moment::now();
         let deadline = began + Duration::from_secs(2);
-        let (supervisor, child) = start("trap '' TERM; while :; do sleep 0.01; done", deadline);
+        let supervisor = start("trap '' TERM; while :; do sleep 0.01; done", deadline);
         assert_eq!(ended(&supervisor), Ending { status: 128 + 9, forced: true });
         assert!(!deadline.is_past(), "all of it inside the lease");
         assert!(began.elapsed() > Duration::from_millis(1500), "not earlier than the grace needs");
-        assert!(Group::new(Pid::from_raw(child).unwrap()).is_empty());
+        assert!(Group::new(supervisor.child.get().unwrap()).is_empty());
         supervisor.reap();
     }
 
@@ -189,7 +176,7 @@ mod tests {
     #[ignore = "run by the test above"]
     fn renewed() {
         let first = Moment::now() + Duration::from_millis(800);
-        let (supervisor, _) = start("exec sleep 600", first);
+        let supervisor = start("exec sleep 60", first);
         let second = Moment::now() + Duration::from_secs(600);
         supervisor.wire.send(&Order::Deadline(second.since_boot_ns()), None).unwrap();
         while !first.is_past() {

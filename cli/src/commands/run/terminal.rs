@@ -69,8 +69,10 @@ impl Terminal {
     }
 
     /// Takes the terminal back, if the child's group still has it. Needs TTOU ignored.
-    pub(super) fn take_back(&mut self, group: Pid) {
-        if self.given && self.foreground() == Some(group) {
+    ///
+    /// Without a group, the command could not be executed, which it found out after it had taken the terminal.
+    pub(super) fn take_back(&mut self, group: Option<Pid>) {
+        if self.given && (group.is_none() || self.foreground() == group) {
             // A terminal that has hung up is nobody's.
             let _gone = self.tty.as_ref().map(|tty| tcsetpgrp(tty, rustix::process::getpgrp()));
         }

@@ -1,6 +1,10 @@
 //! The supervisor's watch over one child: its end, the end of `run`, the end of the lease.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
 
 use lock_core::Moment;
 use rustix::{
@@ -10,11 +14,15 @@ use rustix::{
 
 use super::{
     KILL_MARGIN,
+    descriptors::close_all_but,
     ending::{Doom, nested_supervisors_are_gone},
     group::Group,
     signals::{SignalPipe, poll_for},
     wire::{Ending, News, Order, Start, Wire},
 };
+
+/// A child that has run for this long is no short one.
+const SETTLED: Duration = Duration::from_millis(5);
 
 /// How often an ending group is looked at: the end of a process that is not our child is told to nobody.
 const PROBE_ENDING: Duration = Duration::from_millis(2);
@@ -33,6 +41,11 @@ pub(super) struct Watch {
     leader: Pid,
     group: Group,
     deadline: Option<Moment>,
+    /// Held for as long as the watch lasts; `None` where the lease is no file.
+    gate: Option<OwnedFd>,
+    launched: Moment,
+    /// The child has run for longer than [`SETTLED`]: what a short one does not need has been done.
+    settled: bool,
     /// The other end of the wire is closed: killed, since `run` says [`Order::Released`] before it closes.
     run_is_gone: bool,
     /// How the child has ended.
@@ -46,7 +59,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(order: Start, wire: Wire, signals: SignalPipe, leader: Pid) -> Self {
+    pub(super) fn new(order: Start, wire: Wire, signals: SignalPipe, leader: Pid, gate: Option<OwnedFd>) -> Self {
         Self {
             group: Group::new(leader),
             leader,
@@ -54,6 +67,9 @@ impl Watch {
             order,
             wire,
             signals,
+            gate,
+            launched: Moment::now(),
+            settled: false,
             run_is_gone: false,
             ended: None,
             doom: None,
@@ -70,6 +86,9 @@ impl Watch {
             if self.is_done()? {
                 return Ok(());
             }
+            if self.launched.elapsed() >= SETTLED {
+                self.settle()?;
+            }
             self.sleep()?;
             while let Some(order) = self.next_order()? {
                 match order {
@@ -78,6 +97,21 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// Closes what the caller handed to `run`: its readers are to see the end of their pipes although this process may
+    /// outlive `run`.
+    ///
+    /// Not at once: most children of a lock are short, and this process would take the processor from them.
+    fn settle(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.settled, true) {
+            return Ok(());
+        }
+        let ours = [self.wire.as_fd(), self.signals.as_fd(), self.signals.write_end()];
+        let keep: Vec<_> = ours.into_iter().chain(self.gate.as_ref().map(AsFd::as_fd)).collect();
+        // A descriptor that stays open holds up a reader; a child that is not watched would be worse.
+        let _stays_open = close_all_but(&keep);
+        Ok(())
     }
 
     /// Reaps the child and whatever orphans came to us; remembers what matters of the child.
@@ -123,6 +157,7 @@ impl Watch {
     }
 
     fn doom(&mut self, grace_ns: u64) -> io::Result<()> {
+        self.settle()?;
         if self.doom.is_none() {
             self.doom = Some(Doom::begin(self.group, Duration::from_nanos(grace_ns), self.deadline)?);
         }
@@ -158,6 +193,7 @@ impl Watch {
         let longest = match (&self.doom, self.ended) {
             (Some(_), _) => Some(PROBE_ENDING),
             (None, Some(_)) => Some(PROBE_REST),
+            (None, None) if !self.settled => Some(SETTLED.min(until_doom.unwrap_or(SETTLED))),
             (None, None) => until_doom,
         };
         wait_for(&self.signals, (!self.run_is_gone).then_some(&self.wire), longest)

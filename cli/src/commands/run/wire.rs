@@ -54,8 +54,6 @@ pub(super) struct Start {
 /// From the supervisor to `run`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum News {
-    /// The child runs; its pid is also its process group.
-    Started(i32),
     /// It could not be started.
     NotStarted {
         /// Nothing of that name was found, as opposed to found but not executable.
