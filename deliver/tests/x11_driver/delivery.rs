@@ -2,11 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use deliver::agent_windows::{Behaviour, Fetch, Options, Waiting};
-use deliver::desktop::{FetchRule, Refusal};
-use tests::{messages::Messages, require};
+use deliver::{
+    agent_windows::{Behaviour, Fetch, Options, Waiting},
+    desktop::{Desktop as _, FetchRule, Refusal, Selection},
+};
+use tests::{
+    agent_windows_process::AgentWindowsProcess,
+    messages::Messages,
+    require,
+    xvfb::{Monitor, Xvfb, XvfbOptions},
+};
 
-use crate::desk::{DEADLINE, Desk, ONCE, deliver, guard, titled};
+use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, soon, titled};
 
 fn all_arrive(behaviour: Behaviour, rule: FetchRule, messages: usize) {
     let mut desk = Desk::with(4, behaviour);
@@ -120,10 +127,7 @@ fn a_window_is_found_by_what_is_written_on_it_or_refused() {
     require!("Xvfb");
     let mut desk = Desk::with(3, Behaviour::default());
     let mut driver = desk.driver();
-    let bind = |driver: &mut deliver::desktop::x11::X11Desktop, place| {
-        use deliver::desktop::Desktop as _;
-        driver.bind(&place)
-    };
+    let bind = |driver: &mut deliver::desktop::x11::X11Desktop, place| driver.bind(&place);
     let bound = bind(&mut driver, titled("Agent-2")).unwrap();
     assert_eq!(bound.window, u64::from(desk.windows.windows()[1].id));
     assert!(bound.description.starts_with("Agent-2 ("), "{}", bound.description);
@@ -138,20 +142,49 @@ fn a_window_is_found_by_what_is_written_on_it_or_refused() {
 }
 
 #[test]
+fn points_left_of_the_primary_monitor_are_negative() {
+    require!("Xvfb");
+    let monitor = |x| Monitor { x, y: 0, width: 800, height: 1200 };
+    let xvfb = Xvfb::start_with(&XvfbOptions { monitors: vec![monitor(800), monitor(0)], ..XvfbOptions::default() });
+    let windows = AgentWindowsProcess::start(xvfb.display(), &Options { count: 4, ..Options::default() });
+    let desk = Desk { windows, xvfb };
+    let (mut driver, guard) = (desk.driver(), guard());
+    let mut place = desk.point(0);
+    place.point = place.point.map(|(x, y)| (x - 800, y));
+    assert!(place.point.is_some_and(|(x, _)| x < 0));
+    deliver(&mut driver, &guard, &place, "text", ONCE).unwrap();
+    assert_eq!(desk.submitted(1), [(0, "text".to_owned())]);
+    let bound = driver.bind(&titled("Agent-1")).unwrap();
+    assert_eq!(Some(bound.point), place.point);
+}
+
+#[test]
 #[ignore = "a measurement: run it alone, in release"]
 fn how_long_a_delivery_takes() {
     require!("Xvfb");
     let desk = Desk::with(4, Behaviour::default());
     let (mut driver, guard) = (desk.driver(), guard());
-    let mut took: Vec<Duration> = (0..500)
-        .map(|nth| {
-            let began = Instant::now();
-            deliver(&mut driver, &guard, &desk.point(nth % 4), "a message", ONCE).unwrap();
-            began.elapsed()
-        })
-        .collect();
+    let permit = guard.permit();
+    let (mut pressed, mut whole) = (Vec::new(), Vec::new());
+    for nth in 0..500 {
+        let bound = Instant::now();
+        let target = driver.bind(&desk.point(nth % 4)).unwrap();
+        let began = Instant::now();
+        driver.sweep(&permit).unwrap();
+        driver.click(&permit, &target).unwrap();
+        driver.await_focus(&target, soon()).unwrap();
+        driver.offer(&permit, "a message", Selection::Clipboard).unwrap();
+        driver.press(&permit, &target, &chord("ctrl+v")).unwrap();
+        driver.await_fetched(&target, ONCE, soon()).unwrap();
+        driver.press(&permit, &target, &chord("return")).unwrap();
+        pressed.push(began.elapsed());
+        driver.restore(&permit).unwrap();
+        whole.push(bound.elapsed());
+    }
     assert_eq!(desk.submitted(500).len(), 500);
-    took.sort();
-    println!("whole delivery: p50 {:?}, p95 {:?}, max {:?}", took[250], took[475], took[499]);
-    assert!(took[499] < DEADLINE);
+    for (name, mut took) in [("click to Return", pressed), ("bind to restore", whole)] {
+        took.sort();
+        println!("{name}: p50 {:?}, p95 {:?}, max {:?}", took[250], took[475], took[499]);
+        assert!(took[499] < DEADLINE);
+    }
 }

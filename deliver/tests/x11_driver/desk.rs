@@ -124,6 +124,9 @@ pub(crate) fn deliver(
     let target = paste(driver, guard, place, text)?;
     let fetched = driver.await_fetched(&target, rule, soon())?;
     driver.press(&guard.permit(), &target, &chord("return"))?;
+    // As the protocol does: what a target still asks for must be this text, not what is put back.
+    let late = FetchRule { fetches: fetched.by_target + 1, ..rule };
+    driver.await_fetched(&target, late, Moment::now() + rule.quiet).ok();
     driver.restore(&guard.permit())?;
     Ok(fetched)
 }

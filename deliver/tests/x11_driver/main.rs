@@ -7,3 +7,4 @@ mod adversaries;
 mod delivery;
 mod desk;
 mod keeping;
+mod programs;

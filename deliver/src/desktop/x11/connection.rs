@@ -21,6 +21,9 @@ use crate::desktop::Refusal;
 /// stopped, or another client holds the whole server.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// What a refusal calls the whole server.
+pub(super) const SERVER: &str = "X server";
+
 /// Extensions that verified delivery needs, with what for.
 pub(super) const NEEDED: [(&str, &str); 5] = [
     ("XTEST", "to press keys"),
@@ -173,7 +176,7 @@ impl<T, E: Into<ReplyOrIdError>> During<T> for Result<T, E> {
             ReplyOrIdError::ConnectionError(ConnectionError::IoError(error))
                 if error.kind() == io::ErrorKind::TimedOut =>
             {
-                Refusal::Grabbed { device: "X server" }
+                Refusal::Grabbed { device: SERVER }
             }
             error => Refusal::Disconnected { during, why: error.to_string() },
         })

@@ -52,7 +52,9 @@ impl X11Desktop {
         rule: FetchRule,
         until: Moment,
     ) -> Result<Fetched, Refusal> {
-        let mut nudge_at = rule.nudge.map(|every| Moment::now() + every);
+        // Within the quiet, too: a target that sleeps on an answer with more requests to make looks quiet.
+        let nudge = rule.nudge.map(|every| if rule.quiet.is_zero() { every } else { every.min(rule.quiet / 2) });
+        let mut nudge_at = nudge.map(|every| Moment::now() + every);
         loop {
             let Some(offer) = &self.offer else {
                 return Err(Refusal::ClipboardTaken { by: "nobody: nothing is offered".into() });
@@ -73,7 +75,7 @@ impl X11Desktop {
             match self.keeper.receipt(wake_at)? {
                 Some(receipt) => self.note_receipt(target, &receipt),
                 None => {
-                    if let (Some(every), true) = (rule.nudge, nudge_at.is_some_and(Moment::is_past)) {
+                    if let (Some(every), true) = (nudge, nudge_at.is_some_and(Moment::is_past)) {
                         self.nudge_pointer(target)?;
                         nudge_at = Some(Moment::now() + every);
                     }

@@ -46,14 +46,14 @@ enum Clicked {
 
 impl X11Desktop {
     pub(super) fn click_target(&mut self, permit: &Permit<'_>, target: &Target) -> Result<(), Refusal> {
-        let covered_by = match self.try_click(permit, target)? {
+        let covered_by = match self.while_grabs_pass(|driver| driver.try_click(permit, target))? {
             Clicked::Done => return Ok(()),
             Clicked::Covered(by) => by,
         };
         self.refuse_if_gone(target)?;
         let covered_by = match self.raise(target, covered_by)? {
             Some(by) => by,
-            None => match self.try_click(permit, target)? {
+            None => match self.while_grabs_pass(|driver| driver.try_click(permit, target))? {
                 Clicked::Done => return Ok(()),
                 Clicked::Covered(by) => by,
             },

@@ -1,5 +1,7 @@
 //! Pressing a chord: the check and the keys as one act.
 
+use std::time::Duration;
+
 use lock_core::{Moment, Permit};
 use x11rb::{
     connection::Connection as _,
@@ -13,7 +15,7 @@ use x11rb::{
 use super::{
     X11Desktop,
     bind::Target,
-    connection::During as _,
+    connection::{During as _, SERVER},
     guarded::ServerGrab,
     keyboard::{KeyStroke, Keyboard},
     window::UnderPointer,
@@ -23,6 +25,13 @@ use crate::desktop::{Chord, Refusal};
 const DOING: &str = "pressing keys";
 /// Tries, when the keyboard's mapping or locks change just then. More changes than this are somebody at work.
 const TRIES: usize = 4;
+
+/// How long grabs of others are waited for: those around a click last some milliseconds, menus and screen locks stay.
+const GRABS_PASS_WITHIN: Duration = Duration::from_millis(500);
+/// First pause between two questions about them.
+const ASK_AGAIN_AFTER: Duration = Duration::from_micros(250);
+/// Longest pause between two questions about them.
+const ASK_AGAIN_AT_LATEST: Duration = Duration::from_millis(16);
 
 /// What came of one try.
 enum Pressed {
@@ -40,9 +49,12 @@ impl X11Desktop {
     ) -> Result<(), Refusal> {
         self.drain_events()?;
         for _ in 0..TRIES {
-            self.refresh_keyboard()?;
-            let strokes = self.keyboard.strokes(chord, self.keyboard_state)?;
-            match self.try_press(permit, target, &strokes)? {
+            let pressed = self.while_grabs_pass(|driver| {
+                driver.refresh_keyboard()?;
+                let strokes = driver.keyboard.strokes(chord, driver.keyboard_state)?;
+                driver.try_press(permit, target, &strokes)
+            });
+            match pressed? {
                 Pressed::Done => return Ok(()),
                 Pressed::Anew(state) => self.keyboard_state = state,
             }
@@ -99,6 +111,25 @@ impl X11Desktop {
         }
         grab.submit(DOING)?;
         Ok(Pressed::Done)
+    }
+
+    /// Does `act` again while another client's grab refuses it, for a moment: window managers and targets grab the pointer
+    /// while they handle our own click. The server tells nobody when a grab ends, so it is asked, ever less often.
+    pub(super) fn while_grabs_pass<T>(
+        &mut self,
+        mut act: impl FnMut(&mut Self) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let until = Moment::now() + GRABS_PASS_WITHIN;
+        let mut pause = ASK_AGAIN_AFTER;
+        loop {
+            match act(self) {
+                Err(Refusal::Grabbed { device }) if device != SERVER && !until.is_past() => {
+                    self.await_event(until.min(Moment::now() + pause))?;
+                    pause = (pause * 2).min(ASK_AGAIN_AT_LATEST);
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Where the keys would go instead.

@@ -53,7 +53,7 @@ pub(in super::super) enum FromKeeper {
     },
     /// Somebody else has taken the selection.
     Taken { offer: u64, owner: u32 },
-    /// The former content is back, or waits for the last sender in line; what was not saved is named.
+    /// The former content comes back when the target is quiet and nobody in line offers; what was not saved is named.
     Restored { missing: Option<String> },
 }
 

@@ -13,12 +13,21 @@ use x11rb::{
 };
 
 use super::{content::Content, frame::FromKeeper, server::Keeper};
-use crate::desktop::{Refusal, x11::connection::During as _};
+use crate::desktop::{
+    Refusal,
+    x11::connection::{During as _, SERVER},
+};
 
 /// How long what a killed sender offered stays: targets may still be fetching it.
 const ORPHANED_FOR: Duration = Duration::from_secs(5);
 /// How long the next sender in line may take to offer before what was there is put back in between.
 const HANDED_ON_FOR: Duration = Duration::from_secs(2);
+/// How long nobody may have asked before what was there is put back. A target that stalls in the middle of its requests
+/// (Chromium makes seventeen for one paste) would find the former content and paste nothing, or that. The sender does not
+/// wait for this.
+const QUIET_BEFORE: Duration = Duration::from_millis(250);
+/// How long questions may put it off: some programs ask again and again.
+const PUT_OFF_FOR: Duration = Duration::from_secs(1);
 /// How long the server may take to tell its time.
 const TIME_WITHIN: Duration = Duration::from_secs(2);
 
@@ -32,7 +41,22 @@ pub(super) struct Side {
     /// What was there before the first offer; `None` while no offer is held.
     former: Option<Saved>,
     /// When to put it back unless another offer comes.
-    pub(super) put_back_at: Option<Moment>,
+    pub(super) put_back: Option<PutBack>,
+}
+
+/// When to put the former content back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PutBack {
+    pub(super) at: Moment,
+    /// Questions put it off until then.
+    at_latest: Moment,
+}
+
+impl PutBack {
+    fn after(wait: Duration) -> Self {
+        let at = Moment::now() + wait;
+        Self { at, at_latest: at + PUT_OFF_FOR }
+    }
 }
 
 /// What the keeper serves.
@@ -60,11 +84,19 @@ pub(super) struct Saved {
 
 impl Side {
     pub(super) fn new(name: Atom) -> Self {
-        Self { name, holds: Holds::Nothing, since: 0, former: None, put_back_at: None }
+        Self { name, holds: Holds::Nothing, since: 0, former: None, put_back: None }
     }
 
     pub(super) fn owns(&self) -> bool {
         !matches!(self.holds, Holds::Nothing)
+    }
+
+    /// Somebody has asked: what was there before waits a little longer.
+    pub(super) fn put_off(&mut self) {
+        if let Some(put_back) = &mut self.put_back {
+            let at = Moment::now() + QUIET_BEFORE;
+            put_back.at = put_back.at.max(at.min(put_back.at_latest));
+        }
     }
 
     fn is_offered_by(&self, peer: u64) -> bool {
@@ -91,7 +123,7 @@ impl Keeper {
             Holds::Nothing => self.sides[at].former = Some(self.save(at)?),
         }
         let content = Arc::new(Content::of_text(text, &self.display.atoms));
-        self.sides[at].put_back_at = None;
+        self.sides[at].put_back = None;
         let time = self.server_time()?;
         self.sides[at].holds = Holds::Offer { peer, offer, content };
         let owner = self.own(at, time)?;
@@ -104,7 +136,7 @@ impl Keeper {
     }
 
     /// A sender is done with what it offered.
-    pub(super) fn restore(&mut self, peer: u64) -> Result<FromKeeper, Refusal> {
+    pub(super) fn restore(&mut self, peer: u64) -> FromKeeper {
         let missing = self.sides.iter().filter(|side| side.is_offered_by(peer));
         let missing = missing.filter_map(|side| side.former.as_ref()?.missing.clone()).next();
         // In a busy line the next sender would save and restore the same again; the last one in it restores.
@@ -113,26 +145,24 @@ impl Keeper {
             if !self.sides[at].is_offered_by(peer) {
                 continue;
             }
-            match others_wait {
-                true => self.sides[at].put_back_at = Some(Moment::now() + HANDED_ON_FOR),
-                false => self.put_back(at)?,
-            }
+            let wait = if others_wait { HANDED_ON_FOR } else { QUIET_BEFORE };
+            self.sides[at].put_back = Some(PutBack::after(wait));
         }
-        Ok(FromKeeper::Restored { missing })
+        FromKeeper::Restored { missing }
     }
 
     /// A sender has gone. What it offered stays for a while: its target may be in the middle of fetching.
     pub(super) fn orphan(&mut self, peer: u64) {
         for side in self.sides.iter_mut().filter(|side| side.is_offered_by(peer)) {
-            let at = Moment::now() + ORPHANED_FOR;
-            side.put_back_at = Some(side.put_back_at.map_or(at, |before| before.min(at)));
+            // One that had said that it is done just went home.
+            side.put_back.get_or_insert_with(|| PutBack::after(ORPHANED_FOR));
         }
     }
 
     /// Puts back what is due.
     pub(super) fn put_back_due(&mut self) -> Result<(), Refusal> {
         for at in 0..self.sides.len() {
-            if self.sides[at].put_back_at.is_some_and(|due| due.is_past()) {
+            if self.sides[at].put_back.is_some_and(|due| due.at.is_past()) {
                 self.put_back(at)?;
             }
         }
@@ -141,7 +171,7 @@ impl Keeper {
 
     fn put_back(&mut self, at: usize) -> Result<(), Refusal> {
         const DOING: &str = "putting the clipboard back";
-        self.sides[at].put_back_at = None;
+        self.sides[at].put_back = None;
         // The time is read before the owner: a taker in between has a later time, and the server keeps its ownership.
         let time = self.server_time()?;
         let asked = self.display.x.get_selection_owner(self.sides[at].name).during(DOING)?;
@@ -181,7 +211,7 @@ impl Keeper {
     pub(super) fn lose(&mut self, at: usize, owner: Window) {
         let side = &mut self.sides[at];
         side.former = None;
-        side.put_back_at = None;
+        side.put_back = None;
         if let Holds::Offer { peer, offer, .. } = std::mem::replace(&mut side.holds, Holds::Nothing) {
             self.tell(peer, &FromKeeper::Taken { offer, owner });
         }
@@ -197,6 +227,6 @@ impl Keeper {
             Event::PropertyNotify(change) if change.window == window && change.atom == property => Some(change.time),
             _ => None,
         };
-        self.await_event(Moment::now() + TIME_WITHIN, stamped)?.ok_or(Refusal::Grabbed { device: "X server" })
+        self.await_event(Moment::now() + TIME_WITHIN, stamped)?.ok_or(Refusal::Grabbed { device: SERVER })
     }
 }

@@ -58,6 +58,9 @@ impl Keeper {
         let sent = self.display.x.send_event(false, request.requestor, EventMask::NO_EVENT, notice).during(DOING)?;
         // Only then may the sender go on: its Enter travels on another connection and could overtake this answer.
         let passed_on = unless_gone(sent.check(), DOING)?.is_some();
+        if let Some(at) = side {
+            self.sides[at].put_off();
+        }
         if let (Some(at), true) = (side, passed_on)
             && let Holds::Offer { peer, offer, .. } = self.sides[at].holds
             && matches!(answer, Answer::Text | Answer::Other)

@@ -182,7 +182,7 @@ impl Keeper {
     }
 
     fn wait_and_hear(&mut self) -> Result<(), Refusal> {
-        let until = self.sides.iter().filter_map(|side| side.put_back_at).chain(self.first_give_up());
+        let until = self.sides.iter().filter_map(|side| Some(side.put_back?.at)).chain(self.first_give_up());
         let until = until.chain(self.unneeded_since.map(|since| since + LINGER)).min();
         let mut fds =
             vec![PollFd::new(self.display.x.stream(), PollFlags::IN), PollFd::new(&self.listener, PollFlags::IN)];
@@ -248,7 +248,7 @@ impl Keeper {
             }
             Said::Message(ToKeeper::Restore) => {
                 self.set_in_line(number, false);
-                self.restore(number)?
+                self.restore(number)
             }
         };
         self.tell(number, &answer);
