@@ -17,8 +17,8 @@ use super::{program::Root, stage::Stage};
 const PASTED: &str = "step=pasting";
 
 /// Starts a sender and kills it once `condition` holds.
-fn kill_sender(root: &Root, agent: &str, text: &str, id: &str, mut condition: impl FnMut(&Process) -> bool) {
-    let arguments = ["-v", "send", "-a", agent, "-m", text, "--id", id];
+fn kill_sender(root: &Root, agent: &str, text: &str, mut condition: impl FnMut(&Process) -> bool) {
+    let arguments = ["-v", "send", "-a", agent, "-m", text];
     let mut sender = Process::start(root.command(&arguments));
     until(READY_WITHIN, "the sender has pasted and not pressed Enter", || {
         assert!(sender.runs(), "the sender ended: {}", sender.said());
@@ -28,18 +28,12 @@ fn kill_sender(root: &Root, agent: &str, text: &str, id: &str, mut condition: im
 }
 
 /// The killed sender's message is on record as it must be, and the next sender to another agent is not held up.
-fn next_sender_is_fine(root: &Root, agent: &str, text: &str, id: &str) {
+fn next_sender_is_fine(root: &Root, agent: &str) {
     let died = root.history().pop().expect("a delivery on record");
-    assert_eq!((died.id.as_str(), died.state, died.submitting), (id, State::Uncertain, false));
+    assert_eq!((died.agent.as_str(), died.state, died.submitting), (agent, State::Uncertain, false));
     assert!(died.receipt.is_none(), "{:?}", died.receipt);
     let next = root.run(&["send", "-a", "Agent-2", "-m", "the next"], "");
     assert!(next.status.success(), "{}", String::from_utf8_lossy(&next.stderr));
-    // The same message again: it may have been typed, so it is not typed again.
-    let again = root.run(&["--json", "send", "-a", agent, "-m", text, "--id", id], "");
-    let said = String::from_utf8_lossy(&again.stdout);
-    let receipt: serde_json::Value = serde_json::from_str(&said).expect("a receipt");
-    assert_eq!(again.status.code(), Some(5), "{said}");
-    assert_eq!((&receipt["state"], &receipt["reason"]["code"]), (&"uncertain".into(), &"sender_died".into()));
 }
 
 /// The stage's agents, and `Held`: the first of them again, with a pause before Enter that is long enough to be killed in.
@@ -54,8 +48,8 @@ fn killed_before_enter_a_sender_leaves_its_text_unsent() {
     require!("Xvfb");
     let mut stage = Stage::windows(false);
     let root = Root::new(stage.display(), &config_with_pause(&stage, "chat"));
-    kill_sender(&root, "Held", "of the dead", "id-1", |_| stage.drafts() == [(0, "of the dead".to_owned())]);
-    next_sender_is_fine(&root, "Held", "of the dead", "id-1");
+    kill_sender(&root, "Held", "of the dead", |_| stage.drafts() == [(0, "of the dead".to_owned())]);
+    next_sender_is_fine(&root, "Held");
     let arrived = stage.arrived(1);
     assert_eq!(arrived.unsent, ["of the dead"]);
     assert_eq!(arrived.submitted[1], ["the next"]);
@@ -68,11 +62,11 @@ fn killed_before_the_fetch_a_sender_leaves_its_clipboard_behind() {
     let behaviour = Behaviour { fetch: Fetch::AfterMs(500), ..Behaviour::default() };
     let mut stage = Stage::windows_of(&Options { count: 2, behaviour, ..Options::default() });
     let root = Root::new(stage.display(), &stage.config());
-    kill_sender(&root, "Agent-1", "of the dead", "id-1", |sender| sender.said().contains(PASTED));
+    kill_sender(&root, "Agent-1", "of the dead", |sender| sender.said().contains(PASTED));
     until(READY_WITHIN, "the target has fetched the dead sender's text", || {
         stage.drafts() == [(0, "of the dead".to_owned())]
     });
-    next_sender_is_fine(&root, "Agent-1", "of the dead", "id-1");
+    next_sender_is_fine(&root, "Agent-1");
     let arrived = stage.arrived(1);
     assert_eq!(
         (arrived.unsent, arrived.submitted),
@@ -85,13 +79,13 @@ fn a_browser_does_not_hang_when_its_sender_is_killed() {
     require!("Xvfb", "chromium");
     let mut stage = Stage::browser();
     let root = Root::new(stage.display(), &config_with_pause(&stage, "chromium"));
-    kill_sender(&root, "Held", "of the dead", "id-1", |_| stage.drafts() == [(0, "of the dead".to_owned())]);
+    kill_sender(&root, "Held", "of the dead", |_| stage.drafts() == [(0, "of the dead".to_owned())]);
     // The browser still finds the dead sender's text when it asks for the clipboard.
     let hand = Hand::on(stage.display());
     hand.chord(&[key::CTRL, key::V]);
     let twice = "of the deadof the dead".to_owned();
     until(READY_WITHIN, "the browser pastes once more", || stage.drafts() == [(0, twice.clone())]);
-    next_sender_is_fine(&root, "Held", "of the dead", "id-1");
+    next_sender_is_fine(&root, "Held");
     let arrived = stage.arrived(1);
     assert_eq!(arrived.unsent, [twice]);
     assert_eq!(arrived.submitted[1], ["the next"]);
@@ -109,12 +103,12 @@ fn a_browser_does_not_hang_when_its_sender_is_killed_before_the_fetch() {
     stage.arrived(1);
     // It cannot ask for the text before the sender is dead.
     stage.chromium().process().stop();
-    kill_sender(&root, "Agent-1", "of the dead", "id-1", |sender| sender.said().contains(PASTED));
+    kill_sender(&root, "Agent-1", "of the dead", |sender| sender.said().contains(PASTED));
     stage.chromium().process().go_on();
     until(READY_WITHIN, "the browser pastes the dead sender's text", || {
         stage.drafts() == [(0, "of the dead".to_owned())]
     });
-    next_sender_is_fine(&root, "Agent-1", "of the dead", "id-1");
+    next_sender_is_fine(&root, "Agent-1");
     let arrived = stage.arrived(2);
     assert_eq!(arrived.unsent, ["of the dead"]);
     assert_eq!(
