@@ -1,7 +1,10 @@
 //! Programs that take the clipboard late, for what a person or a sender did before the offer.
 
+use std::time::Duration;
+
 use deliver::agent_windows::Behaviour;
-use deliver::desktop::{Desktop as _, Selection};
+use deliver::desktop::{Desktop as _, Refusal, Selection};
+use lock_core::Moment;
 use tests::require;
 use x11rb::{
     COPY_FROM_PARENT,
@@ -14,10 +17,12 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use crate::desk::{Desk, guard};
+use crate::desk::{Desk, ONCE, guard};
 
 /// How often: the claim's time and the offer's fall into the same millisecond only most of the times.
 const CLAIMS: usize = 20;
+/// How many claims come beside one offer.
+const CLAIMS_AT_ONCE: usize = 300;
 
 /// A terminal takes PRIMARY for the second click on a word when it comes to handle that click, with the click's time.
 /// The sender has offered its text by then, perhaps in the same millisecond of the server's clock.
@@ -54,5 +59,35 @@ fn server_time(connection: &RustConnection, window: Window) -> Timestamp {
         if let Event::PropertyNotify(change) = connection.wait_for_event().unwrap() {
             return change.time;
         }
+    }
+}
+
+/// News of a claim from before the offer may be read after it.
+#[test]
+fn a_claim_before_the_offer_is_no_loss_of_it() {
+    require!("Xvfb");
+    let desk = Desk::with(1, Behaviour::default());
+    let (mut driver, guard) = (desk.driver(), guard());
+    let target = driver.bind(&desk.point(0)).unwrap();
+    let stranger = desk.xvfb.connect();
+    let window = watched_window(&stranger);
+    for nth in 0..CLAIMS {
+        let clicked = server_time(&stranger, window);
+        std::thread::scope(|scope| {
+            let (_claims, offered) = (
+                // As many as it takes to have one right before the offer; those after it are refused.
+                scope.spawn(|| {
+                    for _ in 0..CLAIMS_AT_ONCE {
+                        stranger.set_selection_owner(window, AtomEnum::PRIMARY.into(), clicked).unwrap();
+                        stranger.flush().unwrap();
+                    }
+                    stranger.get_input_focus().unwrap().reply().unwrap();
+                }),
+                driver.offer(&guard.permit(), "the offer", Selection::Primary),
+            );
+            offered.unwrap_or_else(|refusal| panic!("offer {nth}: {refusal}"));
+        });
+        let refusal = driver.await_fetched(&target, ONCE, Moment::now() + Duration::from_millis(20)).unwrap_err();
+        assert!(matches!(refusal, Refusal::NotFetched { .. }), "offer {nth}: {refusal}");
     }
 }

@@ -199,6 +199,12 @@ impl Keeper {
         Ok(())
     }
 
+    /// Who owns a selection now.
+    pub(super) fn owner(&self, at: usize) -> Result<Window, Refusal> {
+        const DOING: &str = "asking for the clipboard's owner";
+        Ok(self.display.x.get_selection_owner(self.sides[at].name).during(DOING)?.reply().during(DOING)?.owner)
+    }
+
     /// Becomes the owner; returns who is.
     fn own(&mut self, at: usize, time: Timestamp) -> Result<Window, Refusal> {
         const DOING: &str = "taking the clipboard";
