@@ -5,6 +5,8 @@ mod agent_window_fixtures;
 #[cfg(target_os = "linux")]
 mod browser_fixtures;
 #[cfg(target_os = "linux")]
+mod desktop_delivery;
+#[cfg(target_os = "linux")]
 mod display_fixtures;
 #[cfg(target_os = "linux")]
 mod terminal_fixtures;

@@ -7,4 +7,5 @@ mod adversaries;
 mod delivery;
 mod desk;
 mod keeping;
+mod late_claims;
 mod programs;

@@ -114,6 +114,7 @@ impl Side {
 impl Keeper {
     /// Takes a selection for a sender.
     pub(super) fn offer(&mut self, at: usize, peer: u64, offer: u64, text: &str) -> Result<FromKeeper, Refusal> {
+        let asked = self.server_time()?;
         // Saved at the first offer only: later ones find an offer, and keep what was saved.
         match std::mem::replace(&mut self.sides[at].holds, Holds::Nothing) {
             Holds::Offer { .. } => {}
@@ -124,7 +125,7 @@ impl Keeper {
         }
         let content = Arc::new(Content::of_text(text, &self.display.atoms));
         self.sides[at].put_back = None;
-        let time = self.server_time()?;
+        let time = self.server_time_after(asked)?;
         self.sides[at].holds = Holds::Offer { peer, offer, content };
         let owner = self.own(at, time)?;
         if owner == self.window {
@@ -198,6 +199,12 @@ impl Keeper {
         Ok(())
     }
 
+    /// Who owns a selection now.
+    pub(super) fn owner(&self, at: usize) -> Result<Window, Refusal> {
+        const DOING: &str = "asking for the clipboard's owner";
+        Ok(self.display.x.get_selection_owner(self.sides[at].name).during(DOING)?.reply().during(DOING)?.owner)
+    }
+
     /// Becomes the owner; returns who is.
     fn own(&mut self, at: usize, time: Timestamp) -> Result<Window, Refusal> {
         const DOING: &str = "taking the clipboard";
@@ -214,6 +221,20 @@ impl Keeper {
         side.put_back = None;
         if let Holds::Offer { peer, offer, .. } = std::mem::replace(&mut side.holds, Holds::Nothing) {
             self.tell(peer, &FromKeeper::Taken { offer, owner });
+        }
+    }
+
+    /// The server's time once it is later than `before`.
+    ///
+    /// A selection that is owned since then stays ours when a target handles only now what was clicked before the offer,
+    /// and takes the selection for that click, as a terminal does that marks the word under a double click: the server
+    /// compares times, and lets the later or equal one win. It counts milliseconds, and a click may be that young.
+    fn server_time_after(&mut self, before: Timestamp) -> Result<Timestamp, Refusal> {
+        loop {
+            let time = self.server_time()?;
+            if time != before {
+                return Ok(time);
+            }
         }
     }
 

@@ -170,7 +170,10 @@ impl Keeper {
             Event::DestroyNotify(gone) => self.give_up_transfers(Some(gone.window))?,
             Event::XfixesSelectionNotify(change) => {
                 let side = self.sides.iter().position(|side| side.name == change.selection && side.owns());
-                if let Some(at) = side.filter(|_| change.owner != self.window) {
+                // The news may be older than our own taking, which it then does not undo: the server knows who owns it now.
+                if let Some(at) = side.filter(|_| change.owner != self.window)
+                    && self.owner(at)? != self.window
+                {
                     self.lose(at, change.owner);
                 }
             }

@@ -1,0 +1,118 @@
+//! Senders that are killed between paste and Enter: the record says so, nothing is sent twice, and nobody hangs.
+
+use deliver::{
+    State,
+    agent_windows::{Behaviour, Fetch, Options},
+};
+use tests::{
+    hand::{Hand, key},
+    probe::{READY_WITHIN, until},
+    process::Process,
+    require,
+};
+
+use super::{program::Root, stage::Stage};
+
+/// What the program logs, with `-v`, when it has pressed the paste key.
+const PASTED: &str = "step=pasting";
+
+/// Starts a sender and kills it once `condition` holds.
+fn kill_sender(root: &Root, agent: &str, text: &str, mut condition: impl FnMut(&Process) -> bool) {
+    let arguments = ["-v", "send", "-a", agent, "-m", text];
+    let mut sender = Process::start(root.command(&arguments));
+    until(READY_WITHIN, "the sender has pasted and not pressed Enter", || {
+        assert!(sender.runs(), "the sender ended: {}", sender.said());
+        condition(&sender)
+    });
+    sender.kill();
+}
+
+/// The killed sender's message is on record as it must be, and the next sender to another agent is not held up.
+fn next_sender_is_fine(root: &Root, agent: &str) {
+    let died = root.history().pop().expect("a delivery on record");
+    assert_eq!((died.agent.as_str(), died.state, died.submitting), (agent, State::Uncertain, false));
+    assert!(died.receipt.is_none(), "{:?}", died.receipt);
+    let next = root.run(&["send", "-a", "Agent-2", "-m", "the next"], "");
+    assert!(next.status.success(), "{}", String::from_utf8_lossy(&next.stderr));
+}
+
+/// The stage's agents, and `Held`: the first of them again, with a pause before Enter that is long enough to be killed in.
+fn config_with_pause(stage: &Stage, base: &str) -> String {
+    let (x, y) = stage.centres()[0];
+    let pause = format!("[profiles.paused]\nbase = \"{base}\"\nsettle_ms = 60000\n");
+    stage.config() + &pause + &format!("[agents.Held]\npoint = [{x}, {y}]\nprofile = \"paused\"\n")
+}
+
+#[test]
+fn killed_before_enter_a_sender_leaves_its_text_unsent() {
+    require!("Xvfb");
+    let mut stage = Stage::windows(false);
+    let root = Root::new(stage.display(), &config_with_pause(&stage, "chat"));
+    kill_sender(&root, "Held", "of the dead", |_| stage.drafts() == [(0, "of the dead".to_owned())]);
+    next_sender_is_fine(&root, "Held");
+    let arrived = stage.arrived(1);
+    assert_eq!(arrived.unsent, ["of the dead"]);
+    assert_eq!(arrived.submitted[1], ["the next"]);
+    assert_eq!(arrived.submitted.concat().len(), 1);
+}
+
+#[test]
+fn killed_before_the_fetch_a_sender_leaves_its_clipboard_behind() {
+    require!("Xvfb");
+    let behaviour = Behaviour { fetch: Fetch::AfterMs(500), ..Behaviour::default() };
+    let mut stage = Stage::windows_of(&Options { count: 2, behaviour, ..Options::default() });
+    let root = Root::new(stage.display(), &stage.config());
+    kill_sender(&root, "Agent-1", "of the dead", |sender| sender.said().contains(PASTED));
+    until(READY_WITHIN, "the target has fetched the dead sender's text", || {
+        stage.drafts() == [(0, "of the dead".to_owned())]
+    });
+    next_sender_is_fine(&root, "Agent-1");
+    let arrived = stage.arrived(1);
+    assert_eq!(
+        (arrived.unsent, arrived.submitted),
+        (vec!["of the dead".to_owned()], vec![vec![], vec!["the next".to_owned()]])
+    );
+}
+
+#[test]
+fn a_browser_does_not_hang_when_its_sender_is_killed() {
+    require!("Xvfb", "chromium");
+    let mut stage = Stage::browser();
+    let root = Root::new(stage.display(), &config_with_pause(&stage, "chromium"));
+    kill_sender(&root, "Held", "of the dead", |_| stage.drafts() == [(0, "of the dead".to_owned())]);
+    // The browser still finds the dead sender's text when it asks for the clipboard.
+    let hand = Hand::on(stage.display());
+    hand.chord(&[key::CTRL, key::V]);
+    let twice = "of the deadof the dead".to_owned();
+    until(READY_WITHIN, "the browser pastes once more", || stage.drafts() == [(0, twice.clone())]);
+    next_sender_is_fine(&root, "Held");
+    let arrived = stage.arrived(1);
+    assert_eq!(arrived.unsent, [twice]);
+    assert_eq!(arrived.submitted[1], ["the next"]);
+    assert_eq!(arrived.submitted.concat().len(), 1);
+}
+
+/// A browser whose clipboard request is on its way when the clipboard's owner dies hangs for good.
+#[test]
+fn a_browser_does_not_hang_when_its_sender_is_killed_before_the_fetch() {
+    require!("Xvfb", "chromium");
+    let mut stage = Stage::browser();
+    let root = Root::new(stage.display(), &stage.config());
+    let first = root.run(&["send", "-a", "Agent-1", "-m", "takes the focus"], "");
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    stage.arrived(1);
+    // It cannot ask for the text before the sender is dead.
+    stage.chromium().process().stop();
+    kill_sender(&root, "Agent-1", "of the dead", |sender| sender.said().contains(PASTED));
+    stage.chromium().process().go_on();
+    until(READY_WITHIN, "the browser pastes the dead sender's text", || {
+        stage.drafts() == [(0, "of the dead".to_owned())]
+    });
+    next_sender_is_fine(&root, "Agent-1");
+    let arrived = stage.arrived(2);
+    assert_eq!(arrived.unsent, ["of the dead"]);
+    assert_eq!(
+        (arrived.submitted[0].as_slice(), arrived.submitted[1].as_slice()),
+        (&["takes the focus".to_owned()][..], &["the next".to_owned()][..])
+    );
+}
