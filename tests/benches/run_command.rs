@@ -1,5 +1,6 @@
 //! A whole locked command, `talkstick run K -- true`, against `flock FILE true`: `cargo bench -p tests --bench run_command`.
 
+#[allow(dead_code, reason = "each benchmark uses what it needs of it")]
 #[path = "measure/mod.rs"]
 mod measure;
 

@@ -3,18 +3,23 @@
 //! A delivery is what a sender waits for: its place in the line, the paste, the target's fetch, Enter, the profile's quiet
 //! after it, and both syncs of the journal. The seed's sequence knows none of that; it pauses instead.
 
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../it/desktop_delivery/crowd.rs"]
 mod crowd;
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../it/desktop_delivery/deliverers.rs"]
 mod deliverers;
 #[path = "../measure/mod.rs"]
 mod measure;
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../it/desktop_delivery/program.rs"]
 mod program;
 mod seed;
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../it/desktop_delivery/stage.rs"]
 mod stage;
 mod steps;
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../it/desktop_delivery/texts.rs"]
 mod texts;
 
