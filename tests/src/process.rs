@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
@@ -14,6 +15,8 @@ use crate::probe::{READY_WITHIN, until};
 /// How long a child that is asked to end may take before it is killed.
 const POLITE_END: Duration = Duration::from_secs(3);
 
+/// How long the end of a dead child's stderr is waited for.
+const LAST_WORDS_WITHIN: Duration = Duration::from_millis(500);
 /// How much of what a child says on stderr is kept for messages of failure.
 const SAID_BYTES: usize = 16 * 1024;
 
@@ -37,6 +40,8 @@ pub struct Process {
     stdin: Option<ChildStdin>,
     lines: Mutex<Receiver<String>>,
     said: Arc<Mutex<Vec<u8>>>,
+    /// Ends with the stderr that it listens to.
+    listener: JoinHandle<()>,
     ending: Ending,
     reaped: Option<ExitStatus>,
 }
@@ -66,9 +71,9 @@ impl Process {
         let said = Arc::new(Mutex::new(Vec::new()));
         let stderr = child.stderr.take().expect("stderr was piped");
         let kept = Arc::clone(&said);
-        std::thread::spawn(move || keep_what_it_says(stderr, &kept));
+        let listener = std::thread::spawn(move || keep_what_it_says(stderr, &kept));
         let stdin = child.stdin.take();
-        Self { name, child, stdin, lines: Mutex::new(lines), said, ending, reaped: None }
+        Self { name, child, stdin, lines: Mutex::new(lines), said, listener, ending, reaped: None }
     }
 
     /// The child's process id, which is the id of its group too.
@@ -143,7 +148,9 @@ impl Process {
         if !self.until_dead(within) {
             panic!("{} still runs after {within:?}; it said: {}", self.name, self.said());
         }
-        self.reap()
+        let status = self.reap();
+        self.hear_the_last_words();
+        status
     }
 
     /// SIGKILL to the child alone, and waits until it is dead.
@@ -184,6 +191,15 @@ impl Process {
             std::thread::sleep(Duration::from_millis(1));
         }
         true
+    }
+
+    /// What a child said right before its end may still be on its way to [`Process::said`]. A daemon that it left behind
+    /// may keep its stderr open, so the patience is bounded.
+    fn hear_the_last_words(&self) {
+        let deadline = Instant::now() + LAST_WORDS_WITHIN;
+        while !self.listener.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Ends what is left of the group while the unreaped child still keeps its id from being used again, then reaps.

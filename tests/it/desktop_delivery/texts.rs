@@ -26,12 +26,12 @@ pub(crate) fn texts(seed: u64) -> impl Iterator<Item = Text> {
 
 /// Every third text as it is; the others with noise in the middle, other line ends, and newlines at the end.
 fn with_noise(clean: &str, nth: usize) -> String {
-    if nth % 3 == 0 {
+    if nth.is_multiple_of(3) {
         return clean.to_owned();
     }
     let at = clean.char_indices().map(|(at, _)| at).nth(clean.chars().count() / 2).unwrap_or_default();
     let (before, after) = clean.split_at(at);
-    let line_end = if nth % 2 == 0 { "\r\n" } else { "\r" };
+    let line_end = if nth.is_multiple_of(2) { "\r\n" } else { "\r" };
     let given = [before, NOISE[nth / 3 % NOISE.len()], after].concat();
     given.replace('\n', line_end) + "\r\n\n"
 }
