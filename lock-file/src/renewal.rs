@@ -22,16 +22,31 @@ impl Key {
         if mark::read(files.side())? == Some(token) {
             return Ok(Err(LossReason::Broken));
         }
-        let record = Record::read(&files.holder).map_err(files.holder_trouble("read"))?;
-        match &record.held {
-            Some(now) if now.request == request => Ok(Ok(())),
+        if recorded(&held)? == Some(request) {
+            return Ok(Ok(()));
+        }
+        self.heal(&held)
+    }
+
+    /// The gate is ours, so the record was damaged by somebody who had no right to write it: writes it again.
+    ///
+    /// Under the table's lock, as the release is: a lease that was released since the check began has a cleared record
+    /// that is right, and soon the next holder's, who would lose its lease to ours.
+    fn heal(&self, held: &HeldLease) -> Result<Result<(), LossReason>, Trouble> {
+        let table = self.table();
+        if !table.leases.contains_key(&held.lease.request) {
+            return Ok(Err(LossReason::Replaced));
+        }
+        match recorded(held)? {
+            Some(now) if now == held.lease.request => Ok(Ok(())),
             Some(_) => Ok(Err(LossReason::Replaced)),
-            None => heal(&held).map(Ok),
+            None => held.record().write(&held.files.holder).map(Ok).map_err(held.files.holder_trouble("write")),
         }
     }
 }
 
-/// The gate is ours, so the record was damaged by somebody who had no right to write it.
-fn heal(held: &HeldLease) -> Result<(), Trouble> {
-    held.record().write(&held.files.holder).map_err(held.files.holder_trouble("write"))
+/// Whose lease the record shows.
+fn recorded(held: &HeldLease) -> Result<Option<RequestId>, Trouble> {
+    let record = Record::read(&held.files.holder).map_err(held.files.holder_trouble("read"))?;
+    Ok(record.held.map(|now| now.request))
 }

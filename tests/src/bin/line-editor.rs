@@ -102,7 +102,8 @@ mod editor {
                     at += mark.len();
                     continue;
                 }
-                if byte == 0x1b && mark.starts_with(rest) && rest.len() > 1 {
+                // Also of one byte: a terminal's output may be read in pieces that end anywhere.
+                if byte == 0x1b && mark.starts_with(rest) {
                     break;
                 }
                 match byte {
@@ -145,5 +146,24 @@ mod editor {
         let mut terminal = std::io::stdout().lock();
         terminal.write_all(bytes)?;
         terminal.flush()
+    }
+
+    #[cfg(test)]
+    mod pieces {
+        use super::*;
+
+        #[test]
+        fn a_paste_is_known_in_whatever_pieces_it_is_read() {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("record");
+            let mut editor =
+                Editor { file: File::create(&path).expect("a file"), draft: Vec::new(), is_pasting: false };
+            let mut waiting = Vec::new();
+            for byte in *b"a\x1b[200~b\rc\x1b[201~d\r" {
+                waiting.push(byte);
+                editor.take(&mut waiting).expect("taken");
+            }
+            assert_eq!(Record::at(path).messages(), ["ab\ncd"]);
+        }
     }
 }
