@@ -271,8 +271,20 @@ impl Waiting<'_> {
         }
     }
 
-    /// Leaves the line, and says who was in the way.
+    /// Leaves the line, and says who was in the way. A store that hangs now must not turn the timeout into a longer wait.
     async fn timed_out(&self, pending: &mut Pending, ticket: &Ticket, place: Place) -> Result<Error, Error> {
+        let state = answered(self.lock, &ticket.key, Operation::Withdraw, self.deadline, self.leave(ticket)).await?;
+        pending.armed = false;
+        Ok(Error::TimedOut {
+            key: ticket.key.clone(),
+            waited: self.began.elapsed(),
+            state: Box::new(state),
+            place: Some(place),
+            setting: self.options.timeout_setting,
+        })
+    }
+
+    async fn leave(&self, ticket: &Ticket) -> Result<KeyState, Error> {
         let state = match self.lock.inspect(&ticket.key).await {
             Ok(mut state) => {
                 // We still stand there; the caller wants to know of the others.
@@ -286,14 +298,7 @@ impl Waiting<'_> {
             }
         };
         self.lock.withdraw(&ticket.key, ticket.request).await?;
-        pending.armed = false;
-        Ok(Error::TimedOut {
-            key: ticket.key.clone(),
-            waited: self.began.elapsed(),
-            state: Box::new(state),
-            place: Some(place),
-            setting: self.options.timeout_setting,
-        })
+        Ok(state)
     }
 }
 
