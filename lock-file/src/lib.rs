@@ -30,6 +30,8 @@ mod proc_locks;
 mod renewal;
 mod sleeper;
 mod stopped;
+#[cfg(test)]
+mod testing;
 mod turn;
 mod waiters;
 mod waiting;

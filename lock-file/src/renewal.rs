@@ -26,12 +26,51 @@ impl Key {
         match &record.held {
             Some(now) if now.request == request => Ok(Ok(())),
             Some(_) => Ok(Err(LossReason::Replaced)),
-            None => heal(&held).map(Ok),
+            None => self.heal(&held),
         }
+    }
+
+    /// Writes the record of a lease anew: where the gate is ours, it was damaged by somebody who had no right to write it.
+    ///
+    /// Under the table's lock, as the release is: a lease that is let go while it is checked has an empty record too, and
+    /// the one written here would then take the place of the next holder's.
+    fn heal(&self, held: &HeldLease) -> Result<Result<(), LossReason>, Trouble> {
+        let table = self.table();
+        if !table.leases.contains_key(&held.lease.request) {
+            return Ok(Err(LossReason::Replaced));
+        }
+        held.record().write(&held.files.holder).map_err(held.files.holder_trouble("write")).map(Ok)
     }
 }
 
-/// The gate is ours, so the record was damaged by somebody who had no right to write it.
-fn heal(held: &HeldLease) -> Result<(), Trouble> {
-    held.record().write(&held.files.holder).map_err(held.files.holder_trouble("write"))
+#[cfg(test)]
+mod tests {
+    use lock_core::Entered;
+
+    use crate::testing::{key, request};
+
+    #[test]
+    fn a_check_that_a_release_overtakes_leaves_the_next_holders_record_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (key(folder.path(), 1), key(folder.path(), 2));
+        let (ours, theirs) = (request(1), request(2));
+        let Entered::Granted(first) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is free") };
+        let held = a.table().leases[&ours.id].clone();
+        assert!(a.let_go(ours.id, Some(first.token)));
+        let Entered::Granted(next) = b.section().unwrap().enter(&theirs).unwrap() else { panic!("it is free") };
+        // The check had read the record between the two.
+        assert!(a.heal(&held).unwrap().is_err());
+        assert_eq!(b.check(theirs.id, next.token).unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn a_damaged_record_of_a_held_lease_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let a = key(folder.path(), 1);
+        let ours = request(1);
+        let Entered::Granted(lease) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is free") };
+        a.files().unwrap().holder.set_len(3).unwrap();
+        assert_eq!(a.check(ours.id, lease.token).unwrap(), Ok(()));
+        assert_eq!(crate::holder::Record::read(&a.files().unwrap().holder).unwrap().last_token, lease.token);
+    }
 }
