@@ -9,106 +9,16 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    DistributedLock, Entered, Error, FencingToken, Guard, HeldLeases, Holder, KeyState, Lease, LockEvent, LockKey,
-    Moment, Observer, Operation, Owner, Place, Priority, Request, RequestId, Secret, Ticket, Waited, background,
+    AcquireOptions, DistributedLock, Entered, Error, FencingToken, Guard, Holder, KeyState, Lease, LockEvent, LockKey,
+    Moment, Operation, Owner, Place, Request, RequestId, Secret, Ticket, Waited, background,
     event::emit,
     heartbeat,
     lease_watch::{LeaseWatch, Parent},
 };
 
-/// Default wait for a lock.
-pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
-/// Default lease on backends where leases expire: long against a renewal's round trip, short against a person's patience.
-pub const TTL_DEFAULT: Duration = Duration::from_secs(10);
-/// Stands for "no timeout": longer than any host is up, and far from overflow.
-const NO_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
 /// How long a store may take beyond the caller's own deadline to answer. A healthy one answers in milliseconds; one that
 /// hangs must not hang its callers.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-
-/// How to acquire.
-#[derive(Debug, Clone)]
-pub struct AcquireOptions {
-    priority: Priority,
-    timeout: Duration,
-    timeout_setting: &'static str,
-    ttl: Duration,
-    label: String,
-    held: HeldLeases,
-    observer: Option<Observer>,
-}
-
-impl Default for AcquireOptions {
-    fn default() -> Self {
-        Self {
-            priority: Priority::default(),
-            timeout: TIMEOUT_DEFAULT,
-            timeout_setting: "the timeout",
-            ttl: TTL_DEFAULT,
-            label: String::new(),
-            held: HeldLeases::default(),
-            observer: None,
-        }
-    }
-}
-
-impl AcquireOptions {
-    /// Before whom; `normal` unless set.
-    #[must_use]
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
-        self
-    }
-
-    /// How long to wait at most; 30 s unless set. Zero: do not wait.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.min(NO_TIMEOUT);
-        self
-    }
-
-    /// Waits for as long as it takes.
-    #[must_use]
-    pub fn without_timeout(self) -> Self {
-        self.timeout(NO_TIMEOUT)
-    }
-
-    /// How the caller's users call the setting behind the timeout, for the error that tells them to raise it.
-    #[must_use]
-    pub fn timeout_setting(mut self, name: &'static str) -> Self {
-        self.timeout_setting = name;
-        self
-    }
-
-    /// How long the lease may go without renewal where leases expire; 10 s unless set.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = ttl;
-        self
-    }
-
-    /// Who the process speaks for.
-    #[must_use]
-    pub fn label(mut self, label: &str) -> Self {
-        label.clone_into(&mut self.label);
-        self
-    }
-
-    /// Leases that this process may work under.
-    #[must_use]
-    pub fn held(mut self, held: HeldLeases) -> Self {
-        self.held = held;
-        self
-    }
-
-    /// Who hears the events.
-    #[must_use]
-    pub fn observer(mut self, observer: Observer) -> Self {
-        self.observer = Some(observer);
-        self
-    }
-}
 
 /// Comfort over [`DistributedLock`]: the way to a [`Guard`].
 #[async_trait]
@@ -271,8 +181,20 @@ impl Waiting<'_> {
         }
     }
 
-    /// Leaves the line, and says who was in the way.
+    /// Leaves the line, and says who was in the way. A store that hangs now must not turn the timeout into a longer wait.
     async fn timed_out(&self, pending: &mut Pending, ticket: &Ticket, place: Place) -> Result<Error, Error> {
+        let state = answered(self.lock, &ticket.key, Operation::Withdraw, self.deadline, self.leave(ticket)).await?;
+        pending.armed = false;
+        Ok(Error::TimedOut {
+            key: ticket.key.clone(),
+            waited: self.began.elapsed(),
+            state: Box::new(state),
+            place: Some(place),
+            setting: self.options.timeout_setting,
+        })
+    }
+
+    async fn leave(&self, ticket: &Ticket) -> Result<KeyState, Error> {
         let state = match self.lock.inspect(&ticket.key).await {
             Ok(mut state) => {
                 // We still stand there; the caller wants to know of the others.
@@ -286,14 +208,7 @@ impl Waiting<'_> {
             }
         };
         self.lock.withdraw(&ticket.key, ticket.request).await?;
-        pending.armed = false;
-        Ok(Error::TimedOut {
-            key: ticket.key.clone(),
-            waited: self.began.elapsed(),
-            state: Box::new(state),
-            place: Some(place),
-            setting: self.options.timeout_setting,
-        })
+        Ok(state)
     }
 }
 

@@ -6,11 +6,8 @@ use std::{
 };
 
 use crate::{
-    DistributedLock, Error, FencingToken, HeldLease, Lease, LockEvent, LockKey, LossReason, Moment, Owner, Priority,
-    acquire::{AcquireOptions, DistributedLockExt},
-    background,
-    event::emit,
-    lease_watch::LeaseWatch,
+    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, HeldLease, Lease, LockEvent, LockKey,
+    LossReason, Moment, Owner, Priority, background, event::emit, lease_watch::LeaseWatch,
 };
 
 /// A held lease. While it lives, nobody else holds the key; dropping it releases.

@@ -81,12 +81,12 @@ impl Heartbeat {
         }
     }
 
-    /// Forgets ended leases; gives those that are due, and when to look again.
+    /// Forgets leases that ended or were lost, whose deadline would have it look without a pause; gives those that are due, and when to look again.
     fn look(&self) -> (Vec<Arc<LeaseWatch>>, Option<Moment>) {
         let mut due = Vec::new();
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
         beats.retain_mut(|beat| {
-            let Some(watch) = beat.watch.upgrade().filter(|w| !w.ended.load(Ordering::Acquire)) else { return false };
+            let Some(watch) = beat.watch.upgrade().filter(|watch| !watch.is_over()) else { return false };
             if beat.due.is_past() {
                 beat.due = next_beat(&watch);
                 due.push(watch);

@@ -39,7 +39,7 @@ pub(crate) struct LeaseWatch {
     pub(crate) granted_at: Moment,
     /// Set by renewals, read by every check; nanoseconds since boot.
     deadline_ns: AtomicU64,
-    /// When the store last confirmed the lease; nanoseconds since boot.
+    /// When the store was last asked before it confirmed the lease; nanoseconds since boot.
     confirmed_ns: AtomicU64,
     /// Set once, before `lost_signal` is rung: who sees the signal finds the reason.
     lost: OnceLock<LossReason>,
@@ -104,6 +104,11 @@ impl LeaseWatch {
         emit(self.observer.as_ref(), LockEvent::Lost { key: self.key().clone(), token: self.token(), reason });
     }
 
+    /// Whether nothing is left to renew or to check: the guard has let go, or was told of the loss.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.load(Ordering::Acquire) || self.lost.get().is_some()
+    }
+
     /// Resolves when the lease is lost; never after a release.
     pub(crate) async fn lost(&self) -> LossReason {
         loop {
@@ -135,6 +140,8 @@ impl LeaseWatch {
 
     /// Asks the store whether the lease holds, and takes its new deadline.
     pub(crate) async fn confirm(&self) -> Result<(), Error> {
+        // Before the question: a process that is stopped right after the store's answer must ask again when it runs.
+        let asked = Moment::now();
         let answer = match self.renew_with_parents().await {
             Err(Error::Lost { reason, .. }) => {
                 self.mark_lost(reason.clone());
@@ -142,7 +149,7 @@ impl LeaseWatch {
             }
             answer => answer?,
         };
-        self.confirmed_ns.store(Moment::now().since_boot_ns(), Ordering::Release);
+        self.confirmed_ns.fetch_max(asked.since_boot_ns(), Ordering::AcqRel);
         if let Some(deadline) = answer.deadline {
             self.deadline_ns.store(deadline.since_boot_ns(), Ordering::Release);
             emit(self.observer.as_ref(), LockEvent::Renewed { key: self.key().clone(), token: self.token() });

@@ -4,6 +4,7 @@
 //! [`DistributedLockExt`] and hold a [`Guard`].
 
 mod acquire;
+mod acquire_options;
 pub mod background;
 mod blocking;
 mod capability;
@@ -30,7 +31,8 @@ mod sweep;
 mod thread;
 mod token;
 
-pub use acquire::{AcquireOptions, DistributedLockExt, TIMEOUT_DEFAULT, TTL_DEFAULT};
+pub use acquire::DistributedLockExt;
+pub use acquire_options::{AcquireOptions, TIMEOUT_DEFAULT, TTL_DEFAULT};
 pub use blocking::{BlockingGuard, BlockingLock};
 pub use capability::Capabilities;
 pub use clock::{Moment, wall_clock_us};

@@ -60,7 +60,7 @@ impl Section<'_> {
     }
 
     /// Takes a granted ticket out of the line, and wakes who slept behind it.
-    pub(crate) fn settle(&mut self, request: RequestId) -> Result<(), Trouble> {
+    fn settle(&mut self, request: RequestId) -> Result<(), Trouble> {
         let mut line = std::mem::take(&mut *self.turn);
         line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
         let settled = self.settle_in(&mut line, request);
@@ -134,6 +134,14 @@ impl Section<'_> {
 }
 
 impl Key {
+    /// [`Section::settle`], and where that is not possible, at least no ticket that keeps its place for ever: the next
+    /// section of ours finds it granted, and takes it out.
+    pub(crate) fn settle(&self, request: RequestId) -> Result<(), Trouble> {
+        let settled = self.section().and_then(|mut section| section.settle(request));
+        self.table().settling.remove(&request);
+        settled
+    }
+
     /// Grants the gate, which is locked, to our waiting ticket with this number; gives it back where there is none any
     /// more. The lease goes to its task first: the line is settled afterwards. Needs no section: the holder's record is
     /// the gate's.
@@ -151,8 +159,7 @@ impl Key {
         let held = self.write_holder(files, gate, &request, number)?;
         let mut table = self.table();
         let Some(ticket) = table.tickets.get_mut(&request.id) else {
-            // Withdrawn while the record was written; nobody has seen the lease.
-            drop(table);
+            // Withdrawn while the record was written; nobody has seen the lease. Under the table's lock, see [`Table::hold`].
             let_go_of(&held);
             return Ok(None);
         };
@@ -256,5 +263,38 @@ fn let_go_of(held: &HeldLease) {
         if let Err(error) = flock::unlock(file) {
             tracing::error!(%error, key = %held.lease.key, "the gate could not be unlocked; closing it must do");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lock_core::Entered;
+
+    use super::*;
+    use crate::testing::{key, request};
+
+    #[test]
+    fn a_grant_that_cannot_be_settled_leaves_no_ticket_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let (locks, aside) = (folder.path().join("locks"), folder.path().join("aside"));
+        let (a, b) = (key(&locks, 1), key(&locks, 2));
+        let (ours, theirs) = (request(1), request(2));
+        assert!(matches!(b.section().unwrap().enter(&theirs).unwrap(), Entered::Granted(_)));
+        // No thread of its own: the test does what it would.
+        a.table().starting = true;
+        let Entered::Queued(ticket, _) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is held") };
+        assert!(b.let_go(theirs.id, None));
+        let files = a.files().unwrap();
+        let gate = files.open_gate().unwrap();
+        assert!(flock::try_exclusive(&gate.file).unwrap());
+        assert_eq!(a.grant_waiting(&files, gate, ticket.number).unwrap(), Some(ours.id));
+        std::fs::rename(&locks, &aside).unwrap();
+        std::fs::write(&locks, "").unwrap();
+        assert!(a.settle(ours.id).is_err(), "the folder is gone");
+        std::fs::remove_file(&locks).unwrap();
+        std::fs::rename(&aside, &locks).unwrap();
+        assert!(a.let_go(ours.id, None));
+        let entries = a.section().unwrap().line().unwrap().entries().len();
+        assert_eq!(entries, 0, "its place is nobody's");
     }
 }

@@ -147,8 +147,12 @@ impl Key {
         Ok(self.files().is_some() || KeyFiles::open_existing(&self.config.dir, &self.stem)?.is_some())
     }
 
+    pub(crate) fn gate_name(&self) -> String {
+        crate::layout::gate(&self.stem)
+    }
+
     pub(crate) fn gate_path(&self) -> PathBuf {
-        self.config.dir.join(crate::layout::gate(&self.stem))
+        self.config.dir.join(self.gate_name())
     }
 
     fn open_files(&self) -> Result<Arc<KeyFiles>, Trouble> {

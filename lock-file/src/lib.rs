@@ -31,6 +31,8 @@ mod renewal;
 mod sleeper;
 mod stopped;
 mod sweep;
+#[cfg(test)]
+mod testing;
 mod turn;
 mod waiters;
 mod waiting;

@@ -109,7 +109,7 @@ impl Line {
     /// Puts a ticket at the end of the file and makes sure that no later one gets its number. Its slot.
     pub(crate) fn append(&mut self, file: &File, entry: Entry) -> io::Result<usize> {
         self.entries.push(entry);
-        self.header.next_ticket = self.header.next_ticket.max(entry.ticket + 1);
+        self.header.next_ticket = self.header.next_ticket.max(entry.ticket.saturating_add(1));
         let slot = self.entries.len() - 1;
         let written = self.write_slots(file, slot, slot).and_then(|()| self.write_header(file));
         if written.is_err() {

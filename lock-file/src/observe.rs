@@ -1,10 +1,11 @@
 //! Looking at a key from outside: who holds it, who waits, and breaking a lease.
 
-use std::{collections::HashMap, fs::File, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use lock_core::{FencingToken, Holder, KeyState, Moment, Owner, SecretHash, Waiter, background, flock, process_start};
 
 use crate::{
+    dir::Dir,
     entry::Entry,
     error::Trouble,
     holder::{Held, Record},
@@ -67,11 +68,10 @@ impl Key {
 
     /// A key that was never locked through us may still be locked by others.
     fn inspect_gate(&self) -> Result<KeyState, Trouble> {
-        let path = self.gate_path();
-        let gate = match File::open(&path) {
-            Ok(gate) => proc_locks::look(&path, &gate, None, false)?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => GateLock::Free,
-            Err(e) => return Err(Trouble::io("open", path)(e)),
+        let opened = Dir::open(&self.config.dir)?.map(|gates| gates.existing_file(&self.gate_name())).transpose()?;
+        let gate = match opened.flatten() {
+            Some(gate) => proc_locks::look(&self.gate_path(), &gate, None, false)?,
+            None => GateLock::Free,
         };
         let holder = match gate {
             GateLock::Free => Holder::Free,

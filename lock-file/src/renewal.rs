@@ -50,3 +50,35 @@ fn recorded(held: &HeldLease) -> Result<Option<RequestId>, Trouble> {
     let record = Record::read(&held.files.holder).map_err(held.files.holder_trouble("read"))?;
     Ok(record.held.map(|now| now.request))
 }
+
+#[cfg(test)]
+mod tests {
+    use lock_core::Entered;
+
+    use crate::testing::{key, request};
+
+    #[test]
+    fn a_check_that_a_release_overtakes_leaves_the_next_holders_record_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (key(folder.path(), 1), key(folder.path(), 2));
+        let (ours, theirs) = (request(1), request(2));
+        let Entered::Granted(first) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is free") };
+        let held = a.table().leases[&ours.id].clone();
+        assert!(a.let_go(ours.id, Some(first.token)));
+        let Entered::Granted(next) = b.section().unwrap().enter(&theirs).unwrap() else { panic!("it is free") };
+        // The check had read the record between the two.
+        assert!(a.heal(&held).unwrap().is_err());
+        assert_eq!(b.check(theirs.id, next.token).unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn a_damaged_record_of_a_held_lease_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let a = key(folder.path(), 1);
+        let ours = request(1);
+        let Entered::Granted(lease) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is free") };
+        a.files().unwrap().holder.set_len(3).unwrap();
+        assert_eq!(a.check(ours.id, lease.token).unwrap(), Ok(()));
+        assert_eq!(crate::holder::Record::read(&a.files().unwrap().holder).unwrap().last_token, lease.token);
+    }
+}

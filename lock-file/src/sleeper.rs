@@ -191,10 +191,11 @@ fn step(key: &Key) -> Result<bool, Trouble> {
 
 fn sleep_as_head(key: &Key, baton: File, gate: Gate) -> Result<(), Trouble> {
     flock::shared(&baton).map_err(Trouble::io("wait for", key.gate_path()))?;
-    // Before the claim: the new holder takes the baton for itself.
-    drop(baton);
+    // Before the claim: the new holder takes the baton for itself. Not by the close alone: a copy of the file in a forked
+    // child would keep the baton from every holder.
+    flock::unlock(&baton).map_err(Trouble::io("pass on", key.gate_path()))?;
     let gate = match claim_at_once(key, gate)? {
-        Quick::Granted(request) => return key.section()?.settle(request),
+        Quick::Granted(request) => return key.settle(request),
         Quick::Withdrawn => return Ok(()),
         Quick::Unclear(gate) => gate,
     };

@@ -52,6 +52,28 @@ fn told(error: &Error) -> String {
 }
 
 #[test]
+fn a_gate_that_was_never_locked_is_looked_at_without_following_what_is_planted_there() {
+    let plant: [(&str, Planter); 3] = [
+        ("symbolic link", |path, victim| symlink(victim, path).unwrap()),
+        ("FIFO", |path, _| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+        ("folder", |path, _| std::fs::create_dir(path).unwrap()),
+    ];
+    for (what, plant) in plant {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = open(folder.path()).unwrap();
+        let victim = folder.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        plant(&folder.path().join("k.lock"), &victim);
+        // A thread of its own: an opening that waits for the FIFO's writer never ends.
+        let (done, looked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(BlockingLock::new(lock).inspect(&key()).map_err(Box::new)).ok());
+        let looked = looked.recv_timeout(Duration::from_secs(10)).expect("a look does not wait");
+        let told = told(&looked.unwrap_err());
+        assert!(told.contains(what), "{told}");
+    }
+}
+
+#[test]
 fn what_is_planted_in_place_of_a_file_is_refused_by_name_and_not_followed() {
     let plant: [(&str, Planter); 4] = [
         ("symbolic link", |path, victim| symlink(victim, path).unwrap()),

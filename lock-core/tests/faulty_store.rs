@@ -1,0 +1,180 @@
+//! What callers see of a store that hangs, that cannot be reached, or whose answer is old when it is read.
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+use std::{
+    fmt,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::ThreadId,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use lock_core::{
+    AcquireOptions, Capabilities, DistributedLock, DistributedLockExt, Entered, Error, FencingToken, KeyState, Lease,
+    LockKey, LossReason, Moment, Operation, Renewed, Request, RequestId, SecretHash, ThreadLock, Ticket, Waited,
+};
+
+/// The thread backend with faults.
+#[derive(Debug)]
+struct Faulty {
+    threads: ThreadLock,
+    /// Leases of this key expire so soon and cannot be renewed.
+    dying: Option<(LockKey, Duration)>,
+    renewals: AtomicUsize,
+    renewals_of_dying: AtomicUsize,
+    /// Neither `inspect` nor `withdraw` answers.
+    hangs: AtomicBool,
+    /// After the next answer to a renewal, this thread is stopped for so long; others get no answer at all.
+    stops: Option<(ThreadId, Duration)>,
+    stopped: AtomicBool,
+}
+
+impl Faulty {
+    fn new() -> Self {
+        Self {
+            threads: ThreadLock::new(),
+            dying: None,
+            renewals: AtomicUsize::new(0),
+            renewals_of_dying: AtomicUsize::new(0),
+            hangs: AtomicBool::new(false),
+            stops: None,
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    fn with_deadline(&self, mut lease: Lease) -> Lease {
+        if let Some((_, life)) = self.dying.as_ref().filter(|(key, _)| *key == lease.key) {
+            lease.deadline = Some(Moment::now() + *life);
+        }
+        lease
+    }
+
+    async fn hang(&self) {
+        if self.hangs.load(Ordering::Acquire) {
+            pending::<()>().await;
+        }
+    }
+}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "faulty:{}", self.threads)
+    }
+}
+
+#[async_trait]
+impl DistributedLock for Faulty {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { expires: self.dying.is_some(), ..self.threads.capabilities() }
+    }
+
+    async fn enter(&self, key: &LockKey, request: &Request) -> Result<Entered, Error> {
+        Ok(match self.threads.enter(key, request).await? {
+            Entered::Granted(lease) => Entered::Granted(self.with_deadline(lease)),
+            queued @ Entered::Queued(..) => queued,
+        })
+    }
+
+    async fn wait(&self, ticket: &Ticket, until: Moment) -> Result<Waited, Error> {
+        self.threads.wait(ticket, until).await
+    }
+
+    async fn withdraw(&self, key: &LockKey, request: RequestId) -> Result<(), Error> {
+        self.hang().await;
+        self.threads.withdraw(key, request).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+        self.renewals.fetch_add(1, Ordering::AcqRel);
+        if self.dying.as_ref().is_some_and(|(key, _)| *key == lease.key) {
+            self.renewals_of_dying.fetch_add(1, Ordering::AcqRel);
+            let source = Arc::new(std::io::Error::other("not reachable"));
+            let (key, store) = (lease.key.to_string(), self.to_string());
+            return Err(Error::Store { key, operation: Operation::Renew, store, source });
+        }
+        if self.stops.is_some_and(|(thread, _)| thread != std::thread::current().id()) {
+            pending::<()>().await;
+        }
+        let answer = self.threads.renew(lease, ttl).await;
+        if let Some((_, span)) = self.stops.filter(|_| !self.stopped.swap(true, Ordering::AcqRel)) {
+            // Stopped here, and its lease is broken meanwhile.
+            self.threads.break_lock(&lease.key, lease.token, false).await?;
+            std::thread::sleep(span);
+        }
+        answer
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        self.threads.release(lease).await
+    }
+
+    async fn inspect(&self, key: &LockKey) -> Result<KeyState, Error> {
+        self.hang().await;
+        self.threads.inspect(key).await
+    }
+
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
+        self.threads.held_under(key, secret).await
+    }
+
+    async fn break_lock(&self, key: &LockKey, token: FencingToken, kill: bool) -> Result<(), Error> {
+        self.threads.break_lock(key, token, kill).await
+    }
+}
+
+fn key(name: &str) -> LockKey {
+    LockKey::new(name).unwrap()
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_at_the_timeout_does_not_make_the_wait_longer() {
+    let store = Arc::new(Faulty::new());
+    let lock: Arc<dyn DistributedLock> = Arc::clone(&store) as _;
+    let options = AcquireOptions::default();
+    let _held = lock.acquire(&key("k"), &options).await.unwrap();
+    store.hangs.store(true, Ordering::Release);
+    let timeout = options.timeout(Duration::from_millis(20));
+    let waited = tokio::time::timeout(Duration::from_secs(20), lock.acquire(&key("k"), &timeout)).await;
+    let error = waited.expect("the caller is not held up").expect_err("it is held");
+    assert!(matches!(error, Error::Store { operation: Operation::Withdraw, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_lost_lease_is_not_renewed_any_more() {
+    let dying = Some((key("dying"), Duration::from_millis(50)));
+    let store = Arc::new(Faulty { dying, ..Faulty::new() });
+    let lock: Arc<dyn DistributedLock> = Arc::clone(&store) as _;
+    let options = AcquireOptions::default();
+    let lost = lock.acquire(&key("dying"), &options).await.unwrap();
+    let _beats_on = lock.acquire(&key("other"), &options).await.unwrap();
+    assert_eq!(lost.lost().await, LossReason::Expired);
+    let beats = |store: &Faulty| {
+        let dying = store.renewals_of_dying.load(Ordering::Acquire);
+        (dying, store.renewals.load(Ordering::Acquire) - dying)
+    };
+    let (before, others) = beats(&store);
+    let deadline = Moment::now() + Duration::from_secs(20);
+    while beats(&store).1 < others + 10 {
+        assert!(!deadline.is_past(), "the heartbeat of the other lease has ended");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let after = beats(&store).0;
+    assert!(after <= before + 1, "renewed {} times after its loss", after - before);
+}
+
+#[tokio::test]
+async fn an_answer_from_before_a_stop_does_not_count_after_it() {
+    let store = Faulty::new();
+    let stop = store.capabilities().check_every * 3;
+    let store = Arc::new(Faulty { stops: Some((std::thread::current().id(), stop)), ..store });
+    let lock: Arc<dyn DistributedLock> = Arc::clone(&store) as _;
+    let guard = lock.acquire(&key("k"), &AcquireOptions::default()).await.unwrap();
+    guard.verify().await.unwrap();
+    assert!(store.stopped.load(Ordering::Acquire));
+    let error = guard.check().expect_err("broken while the process was stopped");
+    assert!(matches!(error, Error::Lost { reason: LossReason::Broken, .. }), "{error}");
+}
