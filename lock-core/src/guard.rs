@@ -3,12 +3,17 @@
 use std::{
     fs::File,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use crate::{
     AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, HeldLease, Lease, LockEvent, LockKey,
     LossReason, Moment, Owner, Priority, background, event::emit, lease_watch::LeaseWatch,
 };
+
+/// How long after a failed look at its inner gate the release of a shared lease is tried again: seldom enough for a store
+/// that is out of order.
+const RELEASE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A held lease. While it lives, nobody else holds the key; dropping it releases.
 ///
@@ -146,7 +151,8 @@ impl Guard {
     /// Releases the lock and says whether that went well.
     ///
     /// # Errors
-    /// The store's. The lease then ends with its deadline or its process.
+    /// The store's. The lease then ends with its deadline or its process; a shared one whose inner gate could not be looked
+    /// at is released in the background as soon as it can be.
     ///
     /// # Cancel safety
     /// When dropped, the release goes on in the background.
@@ -175,7 +181,13 @@ impl Drop for Guard {
 /// Ends the lease. A lease whose secret was shared ends only when no inheritor is at work: its inner gate is taken first.
 async fn release(watch: Arc<LeaseWatch>) -> Result<(), Error> {
     let _inner_gate = match watch.shared.load(Ordering::Acquire) && watch.check().is_ok() {
-        true => Some(Box::pin(close_inner_gate(&watch)).await?),
+        true => match Box::pin(close_inner_gate(&watch)).await {
+            Ok(gate) => Some(gate),
+            Err(error) => {
+                release_later(watch);
+                return Err(error);
+            }
+        },
         false => None,
     };
     watch.ended.store(true, Ordering::Release);
@@ -184,6 +196,18 @@ async fn release(watch: Arc<LeaseWatch>) -> Result<(), Error> {
         LockEvent::Released { key: watch.key().clone(), token: watch.token(), held: watch.granted_at.elapsed() };
     emit(watch.observer.as_ref(), released);
     Ok(())
+}
+
+/// Tries again: whether an inheritor is at work is unknown, and a lease that is kept for that must not be kept for ever.
+fn release_later(watch: Arc<LeaseWatch>) {
+    match background::handle() {
+        Ok(handle) => drop(handle.spawn(async move {
+            let guard = Guard::new(watch);
+            let _no_timer = background::sleep_until(Moment::now() + RELEASE_AGAIN_AFTER).await;
+            drop(guard);
+        })),
+        Err(error) => tracing::error!(%error, "a release could not be tried again"),
+    }
 }
 
 async fn close_inner_gate(watch: &LeaseWatch) -> Result<Guard, Error> {

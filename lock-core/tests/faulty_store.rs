@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::pending,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::ThreadId,
@@ -26,6 +26,8 @@ struct Faulty {
     dying: Option<(LockKey, Duration)>,
     renewals: AtomicUsize,
     renewals_of_dying: AtomicUsize,
+    /// Only this key can be entered.
+    only: Mutex<Option<LockKey>>,
     /// Neither `inspect` nor `withdraw` answers.
     hangs: AtomicBool,
     /// After the next answer to a renewal, this thread is stopped for so long; others get no answer at all.
@@ -40,6 +42,7 @@ impl Faulty {
             dying: None,
             renewals: AtomicUsize::new(0),
             renewals_of_dying: AtomicUsize::new(0),
+            only: Mutex::default(),
             hangs: AtomicBool::new(false),
             stops: None,
             stopped: AtomicBool::new(false),
@@ -51,6 +54,11 @@ impl Faulty {
             lease.deadline = Some(Moment::now() + *life);
         }
         lease
+    }
+
+    fn unreachable(&self, key: &LockKey, operation: Operation) -> Error {
+        let source = Arc::new(std::io::Error::other("not reachable"));
+        Error::Store { key: key.to_string(), operation, store: self.to_string(), source }
     }
 
     async fn hang(&self) {
@@ -73,6 +81,9 @@ impl DistributedLock for Faulty {
     }
 
     async fn enter(&self, key: &LockKey, request: &Request) -> Result<Entered, Error> {
+        if self.only.lock().unwrap().as_ref().is_some_and(|only| only != key) {
+            return Err(self.unreachable(key, Operation::Enter));
+        }
         Ok(match self.threads.enter(key, request).await? {
             Entered::Granted(lease) => Entered::Granted(self.with_deadline(lease)),
             queued @ Entered::Queued(..) => queued,
@@ -92,9 +103,7 @@ impl DistributedLock for Faulty {
         self.renewals.fetch_add(1, Ordering::AcqRel);
         if self.dying.as_ref().is_some_and(|(key, _)| *key == lease.key) {
             self.renewals_of_dying.fetch_add(1, Ordering::AcqRel);
-            let source = Arc::new(std::io::Error::other("not reachable"));
-            let (key, store) = (lease.key.to_string(), self.to_string());
-            return Err(Error::Store { key, operation: Operation::Renew, store, source });
+            return Err(self.unreachable(&lease.key, Operation::Renew));
         }
         if self.stops.is_some_and(|(thread, _)| thread != std::thread::current().id()) {
             pending::<()>().await;
@@ -177,4 +186,18 @@ async fn an_answer_from_before_a_stop_does_not_count_after_it() {
     assert!(store.stopped.load(Ordering::Acquire));
     let error = guard.check().expect_err("broken while the process was stopped");
     assert!(matches!(error, Error::Lost { reason: LossReason::Broken, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_shared_lease_whose_inner_gate_fails_is_released_once_that_works_again() {
+    let store = Arc::new(Faulty::new());
+    let lock: Arc<dyn DistributedLock> = Arc::clone(&store) as _;
+    let options = AcquireOptions::default();
+    let guard = lock.acquire(&key("k"), &options).await.unwrap();
+    let _for_a_child = guard.share();
+    *store.only.lock().unwrap() = Some(key("k"));
+    guard.release().await.expect_err("an inheritor may be at work");
+    assert!(lock.try_acquire(&key("k"), &options).await.unwrap().is_none(), "unknown is not free");
+    *store.only.lock().unwrap() = None;
+    lock.acquire(&key("k"), &options).await.unwrap().release().await.unwrap();
 }

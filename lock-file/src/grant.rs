@@ -233,7 +233,7 @@ impl Table {
     fn hold(&mut self, held: HeldLease) {
         // Should a waiter that has just woken still share the baton, the next head sleeps on the gate instead.
         if let Err(error) = flock::try_exclusive(&held.files.baton) {
-            tracing::warn!(%error, "the baton could not be locked; the next in line sleeps on the gate");
+            tracing::debug!(%error, "the baton could not be locked; the next in line sleeps on the gate");
         }
         self.leases.insert(held.lease.request, held);
     }

@@ -27,7 +27,8 @@ pub(crate) struct Header {
     /// Changes when the line was rebuilt.
     pub(crate) epoch: u64,
     pub(crate) next_ticket: u64,
-    /// The ticket to be granted next, 0 where that takes a look at the line: the head knows its turn from here, however long the line is.
+    /// The ticket to be granted next, 0 for none or not plain: the head knows its turn from here, however long the line
+    /// is.
     pub(crate) head: u64,
     count: u32,
 }
@@ -172,9 +173,8 @@ impl Line {
     /// What the header says of the entries.
     fn sum_up(&mut self) {
         self.header.count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        // While one sleeps it is nobody without a look at the line: it may run again, and then goes first.
-        let all_awake = self.entries.iter().all(Entry::is_awake);
-        let next = turn::next_awake(&self.entries).filter(|_| all_awake);
+        // Who rests may run again by now, and then it has its place: only a look at the whole line tells.
+        let next = turn::next_awake(&self.entries).filter(|_| self.entries.iter().all(Entry::is_awake));
         self.header.head = next.map_or(0, |next| self.entries[next].ticket);
     }
 
