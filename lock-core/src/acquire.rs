@@ -25,7 +25,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 pub trait DistributedLockExt {
     /// Waits in line for `key`, at most as long as the options say.
     ///
-    /// Under a lease that the options' [`HeldLeases`] prove, it takes that lease's inner gate instead.
+    /// Under a lease that the options' [`HeldLeases`](crate::HeldLeases) prove, it takes that lease's inner gate instead.
     ///
     /// # Errors
     /// [`Error::TimedOut`] names holder, queue and place; any other error means that the state is unknown. In either
