@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fs::File,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
 };
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::{
     config::FileConfig,
-    dir::FileId,
+    dir::{Dir, FileId},
     error::Trouble,
     holder::{Held, Record},
     key_files::KeyFiles,
@@ -145,6 +146,14 @@ impl Key {
     /// Whether the key has files at all, without making them.
     pub(crate) fn has_files(&self) -> Result<bool, Trouble> {
         Ok(self.files().is_some() || KeyFiles::open_existing(&self.config.dir, &self.stem)?.is_some())
+    }
+
+    /// Opens the gate if it is there, without our own files beside it.
+    pub(crate) fn existing_gate(&self) -> Result<Option<File>, Trouble> {
+        match Dir::open(&self.config.dir)? {
+            Some(gates) => gates.existing_file(&crate::layout::gate(&self.stem)),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn gate_path(&self) -> PathBuf {

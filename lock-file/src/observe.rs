@@ -1,6 +1,6 @@
 //! Looking at a key from outside: who holds it, who waits, and breaking a lease.
 
-use std::{collections::HashMap, fs::File, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use lock_core::{FencingToken, Holder, KeyState, Moment, Owner, SecretHash, Waiter, background, flock, process_start};
 
@@ -65,13 +65,12 @@ impl Key {
         Ok(Some(record.last_token))
     }
 
-    /// A key that was never locked through us may still be locked by others.
+    /// A key that was never locked through us may still be locked by others. Its gate is checked like one of ours: a
+    /// plain open would follow a link, and would sleep for ever on a FIFO.
     fn inspect_gate(&self) -> Result<KeyState, Trouble> {
-        let path = self.gate_path();
-        let gate = match File::open(&path) {
-            Ok(gate) => proc_locks::look(&path, &gate, None, false)?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => GateLock::Free,
-            Err(e) => return Err(Trouble::io("open", path)(e)),
+        let gate = match self.existing_gate()? {
+            Some(gate) => proc_locks::look(&self.gate_path(), &gate, None, false)?,
+            None => GateLock::Free,
         };
         let holder = match gate {
             GateLock::Free => Holder::Free,
