@@ -72,7 +72,7 @@ pub enum Error {
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// No lock in time. Nothing is held and no ticket is left.
-    #[error("no lock on `{key}` within {waited:?}: {state}; raise {setting}")]
+    #[error("no lock on `{key}` within {seconds:.1} s: {state}; raise {setting}", seconds = waited.as_secs_f64())]
     TimedOut {
         /// Which key.
         key: LockKey,
@@ -157,5 +157,20 @@ impl fmt::Display for LossReason {
             Self::StoreGone => "its files were deleted or replaced",
             Self::ParentLost => "the lease it was inherited from is lost",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Holder;
+
+    #[test]
+    fn a_timeout_tells_its_length_as_people_do() {
+        let key = LockKey::new("k").unwrap();
+        let state = KeyState { key: key.clone(), holder: Holder::Free, queue: Vec::new(), last_token: FencingToken(0) };
+        let waited = Duration::from_nanos(1_188_280_548);
+        let error = Error::TimedOut { key, waited, state: Box::new(state), place: None, setting: "--wait" };
+        assert_eq!(error.to_string(), "no lock on `k` within 1.2 s: nobody holds it; raise --wait");
     }
 }

@@ -62,7 +62,7 @@ impl Trouble {
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; no lock was taken: free some space",
-        io::ErrorKind::ReadOnlyFilesystem => "; no lock was taken: name a folder that can be written (`file.dir`)",
+        io::ErrorKind::ReadOnlyFilesystem => "; no lock was taken: use a folder that can be written",
         io::ErrorKind::PermissionDenied => "; no lock was taken: use a folder of this user or of a shared group",
         _ => "",
     }

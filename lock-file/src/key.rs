@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fs::File,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
 };
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::{
     config::FileConfig,
-    dir::FileId,
+    dir::{Dir, FileId},
     error::Trouble,
     holder::{Held, Record},
     key_files::KeyFiles,
@@ -147,12 +148,16 @@ impl Key {
         Ok(self.files().is_some() || KeyFiles::open_existing(&self.config.dir, &self.stem)?.is_some())
     }
 
-    pub(crate) fn gate_name(&self) -> String {
-        crate::layout::gate(&self.stem)
+    /// Opens the gate if it is there, without our own files beside it.
+    pub(crate) fn existing_gate(&self) -> Result<Option<File>, Trouble> {
+        match Dir::open(&self.config.dir)? {
+            Some(gates) => gates.existing_file(&crate::layout::gate(&self.stem)),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn gate_path(&self) -> PathBuf {
-        self.config.dir.join(self.gate_name())
+        self.config.dir.join(crate::layout::gate(&self.stem))
     }
 
     fn open_files(&self) -> Result<Arc<KeyFiles>, Trouble> {

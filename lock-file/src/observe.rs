@@ -5,7 +5,6 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use lock_core::{FencingToken, Holder, KeyState, Moment, Owner, SecretHash, Waiter, background, flock, process_start};
 
 use crate::{
-    dir::Dir,
     entry::Entry,
     error::Trouble,
     holder::{Held, Record},
@@ -66,10 +65,10 @@ impl Key {
         Ok(Some(record.last_token))
     }
 
-    /// A key that was never locked through us may still be locked by others.
+    /// A key that was never locked through us may still be locked by others. Its gate is checked like one of ours: a
+    /// plain open would follow a link, and would sleep for ever on a FIFO.
     fn inspect_gate(&self) -> Result<KeyState, Trouble> {
-        let opened = Dir::open(&self.config.dir)?.map(|gates| gates.existing_file(&self.gate_name())).transpose()?;
-        let gate = match opened.flatten() {
+        let gate = match self.existing_gate()? {
             Some(gate) => proc_locks::look(&self.gate_path(), &gate, None, false)?,
             None => GateLock::Free,
         };

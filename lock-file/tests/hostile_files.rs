@@ -99,6 +99,32 @@ fn what_is_planted_in_place_of_a_file_is_refused_by_name_and_not_followed() {
     }
 }
 
+/// Also where nobody has locked the key through us yet, and so no file of ours is beside the gate.
+#[test]
+fn what_is_planted_in_place_of_a_gate_is_refused_by_a_look_too() {
+    let plant: [(&str, Planter); 3] = [
+        ("symbolic link", |path, victim| symlink(victim, path).unwrap()),
+        ("FIFO", |path, _| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+        ("folder", |path, _| std::fs::create_dir(path).unwrap()),
+    ];
+    for (what, plant) in plant {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        plant(&folder.path().join("k.lock"), &victim);
+        let lock = open(folder.path()).unwrap();
+        // A look that sleeps on the FIFO would never end, so it must not be this thread's.
+        let (done, looked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let _gone = done.send(runtime.block_on(lock.inspect(&key())));
+        });
+        let looked = looked.recv_timeout(Duration::from_secs(20)).expect("a look never sleeps");
+        let told = told(&looked.expect_err(&format!("{what} was taken")));
+        assert!(told.contains(what) && told.contains("k.lock"), "{what}: {told}");
+    }
+}
+
 #[test]
 fn a_link_in_place_of_the_side_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();

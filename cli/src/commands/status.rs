@@ -20,23 +20,26 @@ pub(crate) fn run(key: Option<String>, settings: &Settings, ui: &mut Ui) -> Resu
             Some(key) => vec![key],
             None => backends::known_keys(settings)?,
         };
-        inspect_all(&lock, &keys).await
+        Ok::<_, CommandError>(inspect_all(&lock, &keys).await)
     })?;
-    for state in &states {
-        match ui.is_json() {
-            true => ui.json(state),
-            false => print(state, ui),
+    let mut worst = ExitStatus::SUCCESS;
+    for state in states {
+        match state {
+            Ok(state) if ui.is_json() => ui.json(&state),
+            Ok(state) => print(&state, ui),
+            Err(error) => worst = ui.fail(&error.into()),
         }
     }
-    Ok(ExitStatus::SUCCESS)
+    Ok(worst)
 }
 
-async fn inspect_all(lock: &Arc<dyn DistributedLock>, keys: &[LockKey]) -> Result<Vec<KeyState>, CommandError> {
+/// One key that cannot be read does not hide the others.
+async fn inspect_all(lock: &Arc<dyn DistributedLock>, keys: &[LockKey]) -> Vec<Result<KeyState, lock_core::Error>> {
     let mut states = Vec::with_capacity(keys.len());
     for key in keys {
-        states.push(lock.inspect(key).await?);
+        states.push(lock.inspect(key).await);
     }
-    Ok(states)
+    states
 }
 
 /// The state in one line, then the line in a table.

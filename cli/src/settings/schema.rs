@@ -82,7 +82,13 @@ pub(crate) fn nearest_setting(path: &[String]) -> Option<String> {
         });
         filled.collect::<Vec<_>>().join(".")
     });
-    nearest(&path.join("."), candidates)
+    nearest(&path.join("."), candidates).or_else(|| nearest_section(path))
+}
+
+/// The section nearest to a single name that is neither setting nor section.
+fn nearest_section(path: &[String]) -> Option<String> {
+    let [name] = path else { return None };
+    nearest(name, SETTINGS.iter().filter_map(|s| Some(s.path.split_once('.')?.0.to_owned())))
 }
 
 /// The candidate nearest to `word`, if it is near enough to be meant: half of its letters at most differ.
@@ -114,6 +120,8 @@ mod tests {
             ("lok.backend", "lock.backend"),
             ("agents.Agent-1.piont", "agents.Agent-1.point"),
             ("profiles.mine.settle", "profiles.mine.settle_ms"),
+            ("snd", "send"),
+            ("agent", "agents"),
         ] {
             assert_eq!(nearest_setting(&path(wrong)).as_deref(), Some(right));
         }

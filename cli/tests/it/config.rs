@@ -33,10 +33,7 @@ fn what_cannot_be_is_one_line_with_its_place_and_advice() {
             "[lock]\nbackedn = \"file\"",
             "`lock.backedn` is no setting ([root]/talkstick.toml:2)\nhint: did you mean `lock.backend`?",
         ),
-        (
-            "[lok]\nbackend = \"file\"",
-            "`lok` is no setting ([root]/talkstick.toml:2)\nhint: `talkstick config show` lists the settings",
-        ),
+        ("[lok]\nbackend = \"file\"", "`lok` is no setting ([root]/talkstick.toml:2)\nhint: did you mean `lock`?"),
         (
             "[agents.A]\npiont = [1, 2]",
             "`agents.A.piont` is no setting ([root]/talkstick.toml:2)\nhint: did you mean `agents.A.point`?",

@@ -57,6 +57,20 @@ fn without_a_key_all_known_ones_are_shown() {
 }
 
 #[test]
+fn a_key_that_cannot_be_read_does_not_hide_the_others() {
+    let case = Case::new(["status"]).file("runtime/locks/build.lock", "").file("runtime/locks/a.lock/in the way", "");
+    let ran = case.run();
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(9), "build: nobody holds it\nmessaging_pyautogui: nobody holds it\n")
+    );
+    assert!(ran.stderr.contains("a.lock is a folder"), "{}", ran.stderr);
+    let objects = case.again(["--json", "status"]).run().json();
+    assert_eq!(objects.len(), 3, "{objects:?}");
+    assert_eq!((&objects[0]["error"]["code"], &objects[1]["key"]), (&"backend".into(), &"build".into()));
+}
+
+#[test]
 fn those_in_line_are_shown_in_order() {
     let (_desktop, config) = crate::send::desktop();
     let holder = hold(&config, "messaging_pyautogui");
