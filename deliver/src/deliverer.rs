@@ -224,9 +224,14 @@ impl Task {
         }
         let permit = self.guard.permit();
         let mut entry = self.journal.begin(message, &agent.name, &permit).map_err(SendError::Journal)?;
+        let unsent = entry.unsent_before().map_err(SendError::Journal)?;
         let outcome = match self.stop.requested() {
             Some(by) => Outcome::rejected(Refusal::Stopped(by).reason()),
             None => self.session.deliver(&self.delivery, &permit, &mut entry, &self.stop),
+        };
+        let outcome = match unsent {
+            Some(earlier) => outcome.glued_to(&earlier),
+            None => outcome,
         };
         let mut receipt = Receipt::new(message.id().clone(), &agent.name, outcome);
         receipt.token = Some(permit.token());

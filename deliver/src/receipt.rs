@@ -137,6 +137,20 @@ impl Outcome {
     pub fn uncertain(reason: Reason) -> Self {
         Self { state: State::Uncertain, typed: true, submitted: false, evidence: Vec::new(), reason: Some(reason) }
     }
+
+    /// What may be claimed where text of the message `earlier` may have stood unsent in the input box: it may have been
+    /// submitted together with ours.
+    pub(crate) fn glued_to(mut self, earlier: &str) -> Self {
+        if self.submitted {
+            self.state = State::Uncertain;
+            let message = format!(
+                "Enter was pressed, but an earlier sender may have left the text of message {earlier} unsent in this \
+                 input box: the two may have been submitted as one; look before sending again"
+            );
+            self.reason = Some(Reason { code: "unsent_text".into(), message });
+        }
+        self
+    }
 }
 
 impl Receipt {

@@ -92,6 +92,32 @@ async fn a_fault_before_the_paste_rejects_and_types_nothing() {
     }
 }
 
+/// A message whose Enter was forbidden stands in its box. The next one to that agent is glued to it, and its sender is told;
+/// the one after that, and those to other agents, find clean boxes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_glued_to_unsent_text_is_not_called_submitted() {
+    let root = tempfile::tempdir().unwrap();
+    let desktop = desktop(2, 1);
+    let mut control = Control::connect(desktop.address()).unwrap();
+    control.fault(Fault::before(Step::Submit, FaultKind::StealFocus { to: None })).unwrap();
+    let deliverer = deliverer(desktop.address(), thread_lock(), root.path());
+    let options = SendOptions::default();
+    let send =
+        async |text, number| deliverer.send(&message(text), &agent(number, impatient()), &options).await.unwrap();
+    let first = send("left", 1).await;
+    assert_eq!((first.state, first.typed, first.submitted), (State::Uncertain, true, false), "{first:?}");
+    assert_eq!(send("elsewhere", 2).await.state, State::Submitted);
+    let glued = send("glued", 1).await;
+    assert_eq!((glued.state, glued.submitted, glued.retry_safe), (State::Uncertain, true, false), "{glued:?}");
+    let reason = glued.reason.unwrap();
+    assert_eq!(reason.code, "unsent_text");
+    assert!(reason.message.contains(&first.id.to_string()), "{reason:?}");
+    assert_eq!(send("clean", 1).await.state, State::Submitted);
+    let log = control.log().unwrap();
+    assert_eq!(submitted(&log, 1), ["leftglued", "clean"]);
+    assert_eq!(submitted(&log, 2), ["elsewhere"]);
+}
+
 /// Every fault from the paste on: said to be uncertain, and no Enter anywhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_after_the_paste_is_uncertain_and_presses_no_enter() {
