@@ -1,4 +1,4 @@
-//! INT and TERM, which leave the line before the paste and change nothing after it.
+//! INT, TERM and HUP, which leave the line before the paste and change nothing after it.
 
 use deliver::Stop;
 
@@ -11,7 +11,7 @@ pub(crate) fn stop_on_signals(stop: &Stop) -> Result<(), CommandError> {
 
     use crate::error::ErrorKind;
 
-    for (kind, name) in [(SignalKind::interrupt(), INT), (SignalKind::terminate(), TERM)] {
+    for (kind, name) in [(SignalKind::interrupt(), INT), (SignalKind::terminate(), TERM), (SignalKind::hangup(), HUP)] {
         let mut signals = signal(kind).map_err(|error| CommandError::chain(ErrorKind::Backend, &error))?;
         let stop = stop.clone();
         let _until_the_runtime_ends = tokio::spawn(async move {
@@ -37,8 +37,13 @@ pub(crate) fn stop_on_signals(stop: &Stop) -> Result<(), CommandError> {
 
 const INT: &str = "SIGINT";
 const TERM: &str = "SIGTERM";
+const HUP: &str = "SIGHUP";
 
 /// The status of a program that was stopped by what [`Stop::requested`] names.
 pub(crate) fn exit_status(by: &str) -> ExitStatus {
-    ExitStatus::signalled(if by == TERM { 15 } else { 2 })
+    ExitStatus::signalled(match by {
+        TERM => 15,
+        HUP => 1,
+        _ => 2,
+    })
 }

@@ -42,15 +42,28 @@ const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOE
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
 impl Dir {
-    /// Opens the folder of the locks, making it for this user alone where it is missing.
+    /// Opens the folder of the locks, making it where it is missing: below a setgid group folder for its group too, else
+    /// for this user alone.
     pub(crate) fn open_or_create(path: &Path) -> Result<Self, Trouble> {
         if let Some(dir) = Self::open(path)? {
             return Ok(dir);
+        }
+        if let Some((shared, rest)) = Self::shared_above(path)? {
+            return rest.iter().try_fold(shared, |dir, name| dir.folder(name));
         }
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.recursive(true).create(path).map_err(Trouble::io("make the folder", path))?;
         Self::open(path)?.ok_or_else(|| Trouble::Unsteady { path: path.to_owned() })
+    }
+
+    /// The nearest folder above that exists, if it is shared with a group, and the names of what is missing below it.
+    fn shared_above(path: &Path) -> Result<Option<(Self, Vec<&str>)>, Trouble> {
+        let Some(above) = path.ancestors().find(|above| above.is_dir()) else { return Ok(None) };
+        let missing = path.strip_prefix(above).unwrap_or(path);
+        let names: Option<Vec<&str>> = missing.iter().map(std::ffi::OsStr::to_str).collect();
+        let shared = Self::open(above)?.filter(|above| above.sharing.group.is_some());
+        Ok(shared.zip(names))
     }
 
     /// Opens the folder of the locks if it is there.

@@ -340,10 +340,12 @@ fn two_users_of_a_setgid_group_folder_share_its_locks() {
     }
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let dir = folder.path().join("locks");
-    std::fs::create_dir(&dir).unwrap();
-    std::os::unix::fs::chown(&dir, None, Some(GROUP)).unwrap();
-    std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o2770)).unwrap();
+    let root = folder.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    std::os::unix::fs::chown(&root, None, Some(GROUP)).unwrap();
+    std::fs::set_permissions(&root, PermissionsExt::from_mode(0o2770)).unwrap();
+    // The root's own layout: what is made below it is for the group too.
+    let dir = root.join("runtime/locks");
     let lock = BlockingLock::new(open(&dir).unwrap());
     let guard = lock.acquire(&key(), &within(Duration::ZERO)).unwrap();
     let token = guard.token().0;

@@ -160,7 +160,7 @@ fn a_short_timeout_is_warned_about_and_obeyed() {
 fn a_signal_in_line_ends_the_wait_and_leaves_no_ticket() {
     let (desktop, config) = desktop();
     let holder = crate::status::hold(&config, "messaging_pyautogui");
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let case = holder.case.again_here(["send", "-a", "Agent-1", "-m", "x"]);
         let child = case.spawn();
         crate::status::await_waiting(&holder.case, 1);
