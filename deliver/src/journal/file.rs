@@ -6,13 +6,48 @@ use std::{
     path::Path,
 };
 
-/// Makes the folder and those above it, for their owner alone.
+/// Makes the folder and those above it: below a setgid group folder for its group too, else for their owner alone.
 pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
+        make_folder(above)?;
+    }
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    match builder.create(folder) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e),
+        // What is made is subject to the umask, the group's rights must not be.
+        Ok(()) if group_of_shared(folder.parent()).is_some() => open_to_group(folder, 0o2770),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// The group of a setgid folder that the group can write.
+#[cfg(unix)]
+fn group_of_shared(folder: Option<&Path>) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+
+    let metadata = fs::metadata(folder?).ok()?;
+    (metadata.mode() & 0o2020 == 0o2020).then(|| metadata.gid())
+}
+
+#[cfg(not(unix))]
+fn group_of_shared(_folder: Option<&Path>) -> Option<u32> {
+    None
+}
+
+#[cfg(unix)]
+fn open_to_group(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn open_to_group(_path: &Path, _mode: u32) -> io::Result<()> {
+    Ok(())
 }
 
 /// Opens the file, to append or to read; refuses what somebody else may have put in its place.
@@ -22,8 +57,11 @@ pub(super) fn open(path: &Path, append: bool) -> io::Result<File> {
     harden(&mut options);
     let existed = path.exists();
     let file = options.open(path)?;
-    check(&file)?;
+    check(&file, path)?;
     if append && !existed {
+        if group_of_shared(path.parent()).is_some() {
+            open_to_group(path, 0o660)?;
+        }
         sync_folder(path)?;
     }
     Ok(file)
@@ -43,19 +81,23 @@ fn harden(options: &mut OpenOptions) {
 fn harden(_options: &mut OpenOptions) {}
 
 #[cfg(unix)]
-fn check(file: &File) -> io::Result<()> {
+fn check(file: &File, path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
 
     let metadata = file.metadata()?;
-    let fits = metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == rustix::process::geteuid().as_raw();
+    let shared = group_of_shared(path.parent()) == Some(metadata.gid());
+    let ours = metadata.uid() == rustix::process::geteuid().as_raw() || shared;
+    let fits = metadata.is_file() && metadata.nlink() == 1 && ours;
     match fits {
         true => Ok(()),
-        false => Err(io::Error::other("it is not a regular file of our own with one link; move it away")),
+        false => Err(io::Error::other(
+            "it is not a regular file of our own, or of the folder's group, with one link; move it away",
+        )),
     }
 }
 
 #[cfg(not(unix))]
-fn check(file: &File) -> io::Result<()> {
+fn check(file: &File, _path: &Path) -> io::Result<()> {
     match file.metadata()?.is_file() {
         true => Ok(()),
         false => Err(io::Error::other("it is not a regular file; move it away")),

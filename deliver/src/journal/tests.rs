@@ -140,3 +140,22 @@ async fn cost_of_the_two_syncs() {
     took.sort();
     eprintln!("entry with two syncs: p50 {:?}, p95 {:?}, max {:?}", took[100], took[190], took[199]);
 }
+
+/// The group of a setgid root sends from it too.
+#[cfg(unix)]
+#[test]
+fn a_journal_is_for_the_group_of_a_setgid_root_and_else_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    for (root_mode, folder_mode, file_mode) in [(0o700, 0o700, 0o600), (0o2770, 0o2770, 0o660)] {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(root.path(), PermissionsExt::from_mode(root_mode)).unwrap();
+        let folder = root.path().join("runtime/journal");
+        file::make_folder(&folder).unwrap();
+        let path = folder.join("k.jsonl");
+        file::open(&path, true).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(&folder), mode(&path)), (folder_mode, file_mode), "root {root_mode:o}");
+        assert_eq!(mode(&root.path().join("runtime")), folder_mode);
+    }
+}
