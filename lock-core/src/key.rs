@@ -16,7 +16,7 @@ const INNER_MARK: char = '\u{1}';
 /// Names what is locked: 1 to [`KEY_BYTES_MAX`] bytes of UTF-8 without control characters.
 ///
 /// Two keys are the same lock exactly when they are equal, on every backend.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LockKey(String);
 
@@ -98,6 +98,13 @@ impl fmt::Display for LockKey {
             outer if outer.len() == self.0.len() => f.write_str(outer),
             outer => write!(f, "{outer} (inner gate)"),
         }
+    }
+}
+
+/// As its `Display`, quoted: the mark of an inner gate is no text for a log.
+impl fmt::Debug for LockKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
     }
 }
 

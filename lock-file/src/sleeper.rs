@@ -173,6 +173,7 @@ fn step(key: &Key) -> Result<bool, Trouble> {
         Sleep::Done => return Ok(false),
         Sleep::Again => {}
         Sleep::AsHead(baton, gate) => {
+            tracing::debug!(key = %key.name, "next in line: asleep until the holder lets go");
             let id = gate.id;
             let claimed = sleep_as_head(key, baton, gate);
             let mut table = key.table();
@@ -181,9 +182,11 @@ fn step(key: &Key) -> Result<bool, Trouble> {
             claimed?;
         }
         Sleep::OnWakeFile(file) => {
+            tracing::debug!(key = %key.name, "in line: asleep until the one ahead moves");
             let slept = flock::shared(&file.file).map_err(Trouble::io("wait behind", key.gate_path()));
             key.table().sleepers.retain(|&id| id != file.id);
             slept?;
+            tracing::debug!(key = %key.name, "woken: the one ahead has moved");
         }
     }
     Ok(true)
@@ -191,6 +194,7 @@ fn step(key: &Key) -> Result<bool, Trouble> {
 
 fn sleep_as_head(key: &Key, baton: File, gate: Gate) -> Result<(), Trouble> {
     flock::shared(&baton).map_err(Trouble::io("wait for", key.gate_path()))?;
+    tracing::debug!(key = %key.name, "woken: the holder has let go; trying the gate");
     // Before the claim: the new holder takes the baton for itself. Not by the close alone: a copy of the file in a forked
     // child would keep the baton from every holder.
     flock::unlock(&baton).map_err(Trouble::io("pass on", key.gate_path()))?;
