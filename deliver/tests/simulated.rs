@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at what must not happen")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use deliver::{
     Profile, Receipt, SendError, SendOptions, State, Stop,
@@ -12,7 +15,9 @@ use deliver::{
 use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Holder, ThreadLock};
 
 mod desk;
-use desk::{agent, await_journal, deliverer, desktop, key, loopback_desktop, message, message_with_id, submitted};
+use desk::{
+    DEADLINE, agent, await_journal, deliverer, desktop, key, loopback_desktop, message, message_with_id, submitted,
+};
 
 fn thread_lock() -> Arc<dyn DistributedLock> {
     Arc::new(ThreadLock::new())
@@ -186,11 +191,19 @@ async fn what_is_only_slow_is_delivered() {
 async fn the_desktop_is_strict_about_fetches() {
     let root = tempfile::tempdir().unwrap();
     let desktop = desktop(2, 2);
+    let mut control = Control::connect(desktop.address()).unwrap();
+    // Far between, so that a sender on a busy machine still comes before the second fetch.
+    control.fault(Fault::now(FaultKind::SlowFetch { ms: 1000 }).window("Agent-1")).unwrap();
     Raw::connect(desktop.address()).unwrap().copy("a person's clipboard").unwrap();
     let deliverer = deliverer(desktop.address(), thread_lock(), root.path());
     let no_quiet = Profile { quiet: Duration::ZERO, ..Profile::default() };
     deliverer.send(&message("text"), &agent(1, no_quiet), &SendOptions::default()).await.unwrap();
-    let log = Control::connect(desktop.address()).unwrap().log().unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    let mut log = control.log().unwrap();
+    while log.windows[0].draft.is_empty() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        log = control.log().unwrap();
+    }
     assert_eq!((submitted(&log, 1), log.windows[0].draft.as_str()), (vec![""], "a person's clipboard"));
 }
 

@@ -65,7 +65,7 @@ pub enum FaultKind {
     CoverWindow,
     /// What covers the window goes away.
     UncoverWindow,
-    /// From now on the window fetches this late.
+    /// From now on each fetch of the window comes this late.
     SlowFetch {
         /// Milliseconds.
         ms: u64,

@@ -156,6 +156,7 @@ impl World {
                 let between = self.delays.next(NEXT_FETCH_US.0, NEXT_FETCH_US.1);
                 if let Some(Fetching { count, extra }) = self.windows[focus].fetch {
                     let primary = selection == Selection::Primary;
+                    let between = between + extra;
                     self.later(first + extra, Event::Fetch { window: focus, primary, left: count, between });
                 }
             }
