@@ -21,8 +21,14 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     match builder.create(folder) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(e),
-        // What is made is subject to the umask, the group's rights must not be.
-        Ok(()) if group_of_shared(folder.parent()).is_some() => open_to_group(folder, 0o2770),
+        // What is made is subject to the umask, the group's rights must not be. By handle and through no link: by path, a
+        // member of the group could have another file of ours opened to it.
+        Ok(()) if group_of_shared(folder.parent()).is_some() => {
+            let mut options = OpenOptions::new();
+            options.read(true);
+            harden(&mut options);
+            open_to_group(&options.open(folder)?, 0o2770)
+        }
         Ok(()) => Ok(()),
     }
 }
@@ -42,12 +48,12 @@ fn group_of_shared(_folder: Option<&Path>) -> Option<u32> {
 }
 
 #[cfg(unix)]
-fn open_to_group(path: &Path, mode: u32) -> io::Result<()> {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+fn open_to_group(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
 }
 
 #[cfg(not(unix))]
-fn open_to_group(_path: &Path, _mode: u32) -> io::Result<()> {
+fn open_to_group(_file: &File, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 
@@ -61,7 +67,7 @@ pub(super) fn open(path: &Path, append: bool) -> io::Result<File> {
     check(&file, path)?;
     if append && !existed {
         if group_of_shared(path.parent()).is_some() {
-            open_to_group(path, 0o660)?;
+            open_to_group(&file, 0o660)?;
         }
         sync_folder(path)?;
     }
