@@ -32,6 +32,21 @@ pub struct Fetched {
     pub by_others: u32,
 }
 
+/// How much a driver sees. The protocol claims no more than that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// Whether every fetch is seen, and whose it was. Then there is no Enter without the target's own fetch. Where not, Enter
+    /// follows the driver's own rule, and without a fetch that was seen it is claimed as `uncertain`.
+    pub every_fetch: bool,
+    /// Why input may go elsewhere although all that the driver sees is right; every Enter is then claimed as `uncertain`.
+    pub doubt: Option<&'static str>,
+}
+
+impl Sight {
+    /// Of a driver that proves each step.
+    pub const FULL: Self = Self { every_fetch: true, doubt: None };
+}
+
 /// What the profile says about a paste into this kind of target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FetchRule {
@@ -49,6 +64,9 @@ pub struct FetchRule {
 /// Blocking, for a thread of its own: every wait is for an event and ends at its deadline. A method that returns a
 /// [`Refusal`] has told all that it saw; the protocol decides what may be claimed.
 pub trait Desktop: Send {
+    /// How much this driver sees.
+    fn sight(&self) -> Sight;
+
     /// Finds the window that `place` names and where to click in it. Touches nothing.
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal>;
 
@@ -64,14 +82,16 @@ pub trait Desktop: Send {
     /// Puts `text` on the clipboard, confirmed by the server. What was there before is kept for [`Desktop::restore`].
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal>;
 
-    /// Presses and releases `chord`, atomically with the check that focus and clipboard are as they must be and that
-    /// no other client grabs the input. A refusal means that nothing was pressed, except [`Refusal::Disconnected`], which
-    /// leaves it open.
+    /// Presses and releases `chord`, checked with the act: focus and clipboard are as they must be and no other client
+    /// grabs the input. A refusal means that nothing was pressed, except [`Refusal::Disconnected`], which leaves it open, and
+    /// [`Refusal::PressNotSeen`], which says that it was.
     fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal>;
 
-    /// Waits until the target itself has fetched our text as often as `rule` says, then quiet.
+    /// Waits until the target itself has fetched our text as often as `rule` says, then quiet. A driver that does not see
+    /// every fetch returns what it saw when its own rule lets Enter come.
     fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal>;
 
-    /// Gives clipboard and pointer back as far as they are still ours. Errors here change no claim; they are reported.
+    /// Gives clipboard and pointer back as far as they are still ours; the clipboard not where a target that was pasted
+    /// into may still fetch it. Errors here change no claim; they are reported.
     fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal>;
 }

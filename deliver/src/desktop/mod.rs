@@ -8,7 +8,7 @@ mod surface;
 #[cfg(unix)]
 pub mod x11;
 
-pub use driver::{Bound, Desktop, FetchRule, Fetched};
+pub use driver::{Bound, Desktop, FetchRule, Fetched, Sight};
 pub use place::{BadChord, Chord, Place, Selection, WindowIdentity};
 pub use refusal::{Refusal, Step};
 pub use surface::DesktopSurface;

@@ -60,6 +60,26 @@ pub enum Refusal {
         /// Fetches of other clients.
         by_others: u32,
     },
+    /// Keys were pressed, and what was seen does not prove that they went to the target.
+    #[error("keys were pressed, but were not seen to reach the target: {why}")]
+    PressNotSeen {
+        /// What was seen instead.
+        why: String,
+    },
+    /// Enter was pressed without proof that the target had read the text: the driver cannot see that.
+    #[error(
+        "Enter was pressed, but whether the target had read the text was not observed ({by_others} reads by others)"
+    )]
+    FetchNotObserved {
+        /// Reads that were seen and could not be called the target's.
+        by_others: u32,
+    },
+    /// Enter was pressed on a system that may lead input elsewhere, unseen.
+    #[error("Enter was pressed, but whether it reached the target cannot be observed: {why}")]
+    Unobservable {
+        /// What cannot be seen.
+        why: &'static str,
+    },
     /// Another client grabs keyboard, pointer or server.
     #[error("another program grabs the {device} (an open menu, a screen lock, a hotkey); close it and send again")]
     Grabbed {
@@ -107,6 +127,9 @@ impl Refusal {
             Self::FocusElsewhere { .. } => "focus_elsewhere",
             Self::ClipboardTaken { .. } => "clipboard_taken",
             Self::NotFetched { .. } => "not_fetched",
+            Self::PressNotSeen { .. } => "press_not_seen",
+            Self::FetchNotObserved { .. } => "fetch_not_observed",
+            Self::Unobservable { .. } => "unobservable",
             Self::Grabbed { .. } => "grabbed",
             Self::Interference { .. } => "interference",
             Self::NoSuchKey(_) => "no_such_key",

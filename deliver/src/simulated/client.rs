@@ -9,7 +9,7 @@ use super::{
     connection::Connection,
     wire::{Reply, Request, SimulatedError},
 };
-use crate::desktop::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection};
+use crate::desktop::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
 
 /// A connection to a simulated desktop that delivers verified.
 #[derive(Debug)]
@@ -56,6 +56,10 @@ fn milliseconds(span: Duration) -> u64 {
 }
 
 impl Desktop for SimulatedDesktop {
+    fn sight(&self) -> Sight {
+        Sight::FULL
+    }
+
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
         match self.ask("finding the target", &Request::Bind { place: place.clone() }, Duration::ZERO)? {
             Reply::Bound { window, client, point, description } => Ok(Bound { window, client, point, description }),

@@ -6,16 +6,17 @@
 //! | click | release a dead predecessor's keys, then move and click, checked and done as one act | `rejected` |
 //! | focus | wait until the focus is on the target | `rejected` |
 //! | offer | put the text on the clipboard: after the click, for a click may take a selection | `rejected` |
-//! | paste | intent to disk, then check and press as one act | `rejected`; connection broken: `uncertain` |
+//! | paste | intent to disk, then check and press as one act | `rejected`; connection broken, or not seen to reach: `uncertain` |
 //! | fetch | wait until the target's own client has fetched the text, then quiet | `uncertain`, no Enter |
 //! | submit | intent to disk, then check and press as one act | `uncertain` |
 //! | restore | quiet again, then clipboard and pointer back | no change |
 //!
-//! The permit is asked before each step. Nothing is tried twice.
+//! The permit is asked before each step. Nothing is tried twice. What a driver does not see ([`Sight`]) is not claimed: its
+//! Enter without a fetch that was seen, or in spite of a doubt, makes `uncertain`.
 
 use lock_core::{Moment, Permit};
 
-use super::{Bound, Desktop, FetchRule, Fetched, Refusal, Step};
+use super::{Bound, Desktop, FetchRule, Fetched, Refusal, Sight, Step};
 use crate::{Delivery, Evidence, JournalEntry, JournalError, Outcome, Reason, State, Stop};
 
 /// Makes one delivery. Blocking; every wait in it has a deadline.
@@ -26,7 +27,8 @@ pub fn deliver(
     journal: &mut JournalEntry,
     stop: &Stop,
 ) -> Outcome {
-    let mut run = Run { desktop, delivery, permit, journal, stop, reached: Reached::Nothing, evidence: Vec::new() };
+    let (reached, evidence) = (Reached::Nothing, Vec::new());
+    let mut run = Run { desktop, delivery, permit, journal, stop, reached, evidence, doubt: None };
     let failed = run.steps().err();
     run.restore();
     run.outcome(failed)
@@ -82,6 +84,8 @@ struct Run<'a> {
     stop: &'a Stop,
     reached: Reached,
     evidence: Vec<Evidence>,
+    /// Why an Enter that was pressed is not claimed.
+    doubt: Option<Refusal>,
 }
 
 impl Run<'_> {
@@ -151,8 +155,8 @@ impl Run<'_> {
         // The sync may have taken long on a busy disk.
         self.may_go_on()?;
         let pressed = self.desktop.press(self.permit, target, &self.delivery.agent.profile.paste);
-        // A refusal means that nothing was pressed; a connection that broke meanwhile tells nothing.
-        if matches!(pressed, Ok(()) | Err(Refusal::Disconnected { .. })) {
+        // Other refusals mean that nothing was pressed; a connection that broke meanwhile tells nothing.
+        if matches!(pressed, Ok(()) | Err(Refusal::Disconnected { .. } | Refusal::PressNotSeen { .. })) {
             self.reached = Reached::Pasted;
         }
         Ok(pressed?)
@@ -162,14 +166,24 @@ impl Run<'_> {
         let profile = &self.delivery.agent.profile;
         let until = Moment::now() + profile.fetch_timeout;
         let fetched = self.desktop.await_fetched(target, profile.fetch_rule(), until)?;
-        // Held here too, so that no driver's mistake lets an Enter through.
-        if fetched.by_target < profile.fetches {
-            let Fetched { by_target, by_others } = fetched;
-            return Err(Refusal::NotFetched { by_target, expected: profile.fetches, by_others }.into());
-        }
-        self.reached = Reached::Fetched;
         let Fetched { by_target, by_others } = fetched;
-        self.saw(Step::Fetch, format!("the target fetched the text ({by_target} times, others {by_others} times)"));
+        let Sight { every_fetch, doubt } = self.desktop.sight();
+        match by_target >= profile.fetches {
+            true => {
+                self.reached = Reached::Fetched;
+                self.doubt = doubt.map(|why| Refusal::Unobservable { why });
+                let seen = format!("the target fetched the text ({by_target} times, others {by_others} times)");
+                self.saw(Step::Fetch, seen);
+            }
+            // Held here too, so that no driver's mistake lets an Enter through.
+            false if every_fetch => {
+                return Err(Refusal::NotFetched { by_target, expected: profile.fetches, by_others }.into());
+            }
+            false => {
+                self.doubt = Some(Refusal::FetchNotObserved { by_others });
+                self.saw(Step::Fetch, "whether the target has fetched the text was not observed");
+            }
+        }
         if !profile.settle.is_zero() {
             std::thread::sleep(profile.settle);
         }
@@ -191,7 +205,9 @@ impl Run<'_> {
         let profile = &self.delivery.agent.profile;
         let rule = FetchRule { fetches: fetched.by_target.saturating_add(1), quiet: profile.quiet, nudge: None };
         let late = self.desktop.await_fetched(target, rule, Moment::now() + profile.quiet);
-        if let Ok(Fetched { by_target, .. }) = late {
+        if let Ok(Fetched { by_target, .. }) = late
+            && by_target > fetched.by_target
+        {
             self.saw(Step::Restore, format!("a late fetch by the target after Enter ({by_target} in all)"));
         }
     }
@@ -211,12 +227,15 @@ impl Run<'_> {
     }
 
     fn outcome(self, failed: Option<(Step, Failure)>) -> Outcome {
-        let (typed, submitted) = (self.reached >= Reached::Pasted, self.reached == Reached::Submitted);
+        let typed = self.reached >= Reached::Pasted;
+        let submitted = self.reached == Reached::Submitted && self.doubt.is_none();
         let state = match self.reached {
             Reached::Nothing | Reached::Touched => State::Rejected,
             Reached::Pasted | Reached::Fetched => State::Uncertain,
-            Reached::Submitted => State::Submitted,
+            Reached::Submitted if submitted => State::Submitted,
+            Reached::Submitted => State::Uncertain,
         };
+        let failed = failed.or_else(|| Some((Step::Submit, Failure::Refused(self.doubt.clone()?))));
         let reason = failed.map(|(step, failure)| {
             let Reason { code, message } = failure.reason();
             let advice = if typed { "; the text may stand in the input box: look before sending again" } else { "" };

@@ -18,6 +18,7 @@ struct Script {
     /// Raised before the call of that name.
     stop: Option<(&'static str, Stop)>,
     waits: u32,
+    sight: Sight,
 }
 
 impl Script {
@@ -36,6 +37,9 @@ impl Script {
 }
 
 impl Desktop for Script {
+    fn sight(&self) -> Sight {
+        self.sight
+    }
     fn bind(&mut self, _: &Place) -> Result<Bound, Refusal> {
         self.call("bind")?;
         Ok(Bound { window: 1, client: 1, point: (-5, 5), description: "the target".into() })
@@ -95,7 +99,7 @@ async fn run_within(script: &mut Script, stop: &Stop, time: Duration) -> (Outcom
 }
 
 fn script(refuse: Option<(&'static str, Refusal)>) -> Script {
-    Script { refuse, fetches: 1, calls: Vec::new(), stop: None, waits: 0 }
+    Script { refuse, fetches: 1, calls: Vec::new(), stop: None, waits: 0, sight: Sight::FULL }
 }
 
 #[tokio::test]
@@ -111,6 +115,7 @@ async fn without_a_refusal_each_step_is_done_once_and_in_order() {
 async fn each_refusal_ends_the_delivery_with_the_state_of_the_table() {
     let gone = || Refusal::TargetGone("closed".into());
     let broken = || Refusal::Disconnected { during: "x", why: "eof".into() };
+    let unseen = || Refusal::PressNotSeen { why: "the focus moved".into() };
     let (rejected, uncertain) = (State::Rejected, State::Uncertain);
     // Refused call, refusal, claim, what a crash right then leaves in the journal, whether clipboard and pointer go back.
     let table = [
@@ -123,10 +128,12 @@ async fn each_refusal_ends_the_delivery_with_the_state_of_the_table() {
         ("paste", gone(), rejected, uncertain, true),
         ("paste", Refusal::LeaseLost("lost".into()), rejected, uncertain, true),
         ("paste", broken(), uncertain, uncertain, false),
+        ("paste", unseen(), uncertain, uncertain, false),
         ("fetch", gone(), uncertain, uncertain, false),
         ("fetch", Refusal::ClipboardTaken { by: "other".into() }, uncertain, uncertain, false),
         ("enter", Refusal::FocusElsewhere { on: "other".into() }, uncertain, uncertain, true),
         ("enter", broken(), uncertain, uncertain, true),
+        ("enter", unseen(), uncertain, uncertain, true),
     ];
     for (at, refusal, claim, after_crash, restored) in table {
         let mut script = script(Some((at, refusal.clone())));
@@ -185,4 +192,26 @@ async fn without_time_nothing_is_touched() {
     let (outcome, _) = run_within(&mut script, &Stop::new(), Duration::ZERO).await;
     assert_eq!(script.calls, [""; 0]);
     assert_eq!((outcome.state, outcome.reason.unwrap().code.as_ref()), (State::Rejected, "out_of_time"));
+}
+
+#[tokio::test]
+async fn what_a_driver_does_not_see_is_not_claimed() {
+    let blind = Sight { every_fetch: false, doubt: None };
+    let doubtful = Sight { every_fetch: true, doubt: Some("the compositor leads the keys") };
+    for (sight, fetches, state, code) in [
+        (blind, 0, State::Uncertain, Some("fetch_not_observed")),
+        (blind, 1, State::Submitted, None),
+        (doubtful, 1, State::Uncertain, Some("unobservable")),
+    ] {
+        let mut script = Script { sight, fetches, ..script(None) };
+        let (outcome, _) = run(&mut script, &Stop::new()).await;
+        assert_eq!(script.calls, ALL, "{sight:?}");
+        assert_eq!((outcome.state, outcome.typed), (state, true), "{sight:?}");
+        assert_eq!(outcome.submitted, state == State::Submitted, "{sight:?}");
+        assert_eq!(outcome.reason.map(|reason| reason.code), code.map(Into::into), "{sight:?}");
+    }
+    let mut refused = Script { fetches: 0, sight: doubtful, ..script(None) };
+    let (outcome, _) = run(&mut refused, &Stop::new()).await;
+    assert_eq!((outcome.state, outcome.reason.unwrap().code.as_ref()), (State::Uncertain, "not_fetched"));
+    assert!(!refused.calls.contains(&"enter"));
 }

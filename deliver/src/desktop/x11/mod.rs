@@ -52,7 +52,7 @@ use self::{
     press::still_permitted,
     screens::Screens,
 };
-use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection};
+use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
 
 pub use probe::{Probe, probe};
 pub use screens::Screen;
@@ -142,6 +142,10 @@ impl X11Desktop {
 }
 
 impl Desktop for X11Desktop {
+    fn sight(&self) -> Sight {
+        Sight::FULL
+    }
+
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
         self.drain_events()?;
         let (bound, target) = self.display.find(place)?;
