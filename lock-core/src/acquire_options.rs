@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{HeldLeases, Observer, Priority};
+use crate::{HeldLeases, Lease, LockKey, Observer, Priority};
 
 /// Default wait for a lock.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
@@ -21,6 +21,8 @@ pub struct AcquireOptions {
     pub(crate) label: String,
     pub(crate) held: HeldLeases,
     pub(crate) observer: Option<Observer>,
+    /// A place in line, and the key that it is for: that of an inner gate where the lease was inherited.
+    pub(crate) place: Option<(LockKey, u64)>,
 }
 
 impl Default for AcquireOptions {
@@ -33,6 +35,7 @@ impl Default for AcquireOptions {
             label: String::new(),
             held: HeldLeases::default(),
             observer: None,
+            place: None,
         }
     }
 }
@@ -90,6 +93,17 @@ impl AcquireOptions {
     #[must_use]
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// Comes back: stands in line where the ticket of `lease` stood, before all later ones of its priority. For who gives
+    /// a lease back, lets others go on, and wants it again.
+    ///
+    /// Release the lease first, and wait for the release. While its number is in use it cannot be had, and the request
+    /// stands at the end under a new one; [`Lease::ticket`](crate::Lease) of the new lease tells. Aging starts anew.
+    #[must_use]
+    pub fn place_of(mut self, lease: &Lease) -> Self {
+        self.place = Some((lease.key.clone(), lease.ticket));
         self
     }
 }

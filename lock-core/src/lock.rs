@@ -21,6 +21,8 @@ use crate::{
 /// - **fencing**: tokens by [`FencingToken::next`]; the token comes with the grant.
 /// - **order**: the next grant goes to [`crate::queue::next`] of the live tickets. A free lock with live tickets is not
 ///   granted by `enter`.
+/// - **coming back**: a request that carries a number stands where that number stood; [`crate::queue::number`] says when it
+///   may. Its token grows as any other.
 /// - **handover**: a waiter is woken by the kernel or the server; polling is only the bounded sweep ([`crate::Sweep`]).
 /// - **death**: tickets and leases of a proven dead process do not block the line.
 /// - **cancel**: dropping any of these futures leaves the store consistent; the caller sends `withdraw` afterwards, which

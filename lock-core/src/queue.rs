@@ -26,6 +26,17 @@ pub struct Standing {
     pub passed: u32,
 }
 
+/// The number of a request's ticket: the one it comes back with, else `next`, the first that nobody ever had.
+///
+/// A number is had again only if it was issued before (below `next`) and is nobody's now: `in_use` says whether a live
+/// ticket or the holder's lease has it. So no two live ones ever share a number. It is no secret: who may use the store
+/// may claim any place in it, as it may claim any priority.
+#[must_use]
+pub fn number(comes_back_with: Option<u64>, next: u64, in_use: impl Fn(u64) -> bool) -> u64 {
+    // Zero is no number: backends mark "nobody" with it.
+    comes_back_with.filter(|number| (1..next).contains(number) && !in_use(*number)).unwrap_or(next)
+}
+
 /// The ticket to be granted next, as an index into `line`; `None` when nobody waits.
 ///
 /// The eldest aged ticket goes before all later ones, so the choice is among those up to it: the best priority, then the
@@ -121,6 +132,12 @@ mod tests {
             }
             assert_eq!(order(&line), expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_number_comes_back_only_if_it_was_issued_and_is_nobodys() {
+        let number = |asked| number(asked, 10, |number| number == 4);
+        assert_eq!([None, Some(3), Some(4), Some(0), Some(10), Some(u64::MAX)].map(number), [10, 3, 10, 10, 10, 10]);
     }
 
     #[test]

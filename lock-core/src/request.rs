@@ -31,6 +31,8 @@ pub struct Request {
     pub floor: FencingToken,
     /// Hash of the lease's secret: who knows the secret may inherit the lease.
     pub secret_hash: SecretHash,
+    /// The number of an earlier ticket for the key, to stand where that one stood; see [`crate::queue::number`].
+    pub number: Option<u64>,
 }
 
 /// A place in line: the number says the order of asking.
@@ -40,7 +42,7 @@ pub struct Ticket {
     pub key: LockKey,
     /// Of which request.
     pub request: RequestId,
-    /// Issued in the order of asking; a ticket keeps it for life.
+    /// Issued in the order of asking; a ticket keeps it for life, and its owner may come back with it.
     pub number: u64,
 }
 

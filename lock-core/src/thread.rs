@@ -103,6 +103,15 @@ impl Line {
         entry.granted.notify_one();
     }
 
+    /// The number of a request that asks now.
+    fn number(&mut self, request: &Request) -> u64 {
+        let holders = self.holder.as_ref().map(|held| held.lease.ticket);
+        let in_use = |number| holders == Some(number) || self.waiting.iter().any(|e| e.standing.ticket == number);
+        let number = queue::number(request.number, self.last_ticket + 1, in_use);
+        self.last_ticket = self.last_ticket.max(number);
+        number
+    }
+
     fn holds(&self, request: RequestId, token: FencingToken) -> Option<&Held> {
         self.holder.as_ref().filter(|held| held.lease.request == request && held.lease.token == token)
     }
@@ -154,8 +163,7 @@ impl DistributedLock for ThreadLock {
         if line.waiting.len() >= QUEUE_MAX {
             return Err(Error::QueueFull { key: key.clone(), waiting: line.waiting.len(), max: QUEUE_MAX });
         }
-        line.last_ticket += 1;
-        let number = line.last_ticket;
+        let number = line.number(request);
         if line.holder.is_none() {
             return Ok(Entered::Granted(line.grant(key, request.clone(), number)));
         }

@@ -59,6 +59,7 @@ fn request(id: u128) -> Request {
         ttl: Duration::from_secs(10),
         floor: FencingToken(0),
         secret_hash: SecretHash([0; 32]),
+        number: None,
     }
 }
 

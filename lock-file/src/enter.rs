@@ -34,7 +34,8 @@ impl Section<'_> {
         if self.is_clear(line)?
             && let Some(gate) = self.try_gate_patiently()?
         {
-            return self.key.grant_newcomer(&self.files, gate, request, line.number_now()).map(Entered::Granted);
+            let number = self.number(line, request).inspect_err(|_| gate.give_back())?;
+            return self.key.grant_newcomer(&self.files, gate, request, number).map(Entered::Granted);
         }
         self.queue(line, request)
     }
@@ -147,7 +148,8 @@ impl Section<'_> {
         let process = self.key.process;
         let files = Arc::clone(&self.files);
         let waiters = files.waiters()?;
-        let ticket = Ticket { key: self.key.name.clone(), request: request.id, number: line.number_now() };
+        let number = self.number(line, request)?;
+        let ticket = Ticket { key: self.key.name.clone(), request: request.id, number };
         let waiting = Waiting {
             request: request.clone(),
             number: ticket.number,

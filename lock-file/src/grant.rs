@@ -68,7 +68,7 @@ impl Section<'_> {
         settled
     }
 
-    fn settle_in(&mut self, line: &mut Line, request: RequestId) -> Result<(), Trouble> {
+    pub(crate) fn settle_in(&mut self, line: &mut Line, request: RequestId) -> Result<(), Trouble> {
         self.key.table().settling.remove(&request);
         if let Some(index) = line.find(request) {
             let granted = line.remove(&self.files.line, index).map_err(self.files.line_trouble("write"))?;
@@ -195,8 +195,8 @@ impl Key {
         ticket: u64,
     ) -> Result<HeldLease, Trouble> {
         let since_us = wall_clock_us();
-        let token = match write_record(files, request, ticket, since_us) {
-            Ok(token) => token,
+        let record = match write_record(files, request, ticket, since_us) {
+            Ok(record) => record,
             Err(trouble) => {
                 gate.give_back();
                 return Err(trouble);
@@ -205,13 +205,13 @@ impl Key {
         let lease = Lease {
             key: self.name.clone(),
             request: request.id,
-            token,
+            token: record.last_token,
             owner: request.owner.clone(),
             ticket,
             deadline: None,
             liveness: Some(Arc::new(gate.file)),
         };
-        Ok(HeldLease { lease, secret: request.secret_hash, since_us, gate: gate.id, files: Arc::clone(files) })
+        Ok(HeldLease { lease, record, gate: gate.id, files: Arc::clone(files) })
     }
 
     /// Lets go of a lease of this process; `false` when there is none such. No section: the gate is ours until here.
@@ -247,18 +247,17 @@ impl Table {
     }
 }
 
-/// The next token, written to the holder's record with who has it.
-fn write_record(files: &KeyFiles, request: &Request, ticket: u64, since_us: u64) -> Result<FencingToken, Trouble> {
-    let last = Record::read(&files.holder).map_err(files.holder_trouble("read"))?.last_token;
-    let token = FencingToken::next(last, request.floor, since_us);
-    let record = Record::holding(token, request, ticket, since_us);
+/// The holder's record with the next token and who has it.
+fn write_record(files: &KeyFiles, request: &Request, ticket: u64, since_us: u64) -> Result<Record, Trouble> {
+    let last = Record::read(&files.holder).map_err(files.holder_trouble("read"))?;
+    let record = last.next(request, ticket, since_us);
     record.write(&files.holder).map_err(files.holder_trouble("write"))?;
-    Ok(token)
+    Ok(record)
 }
 
 fn let_go_of(held: &HeldLease) {
     // A record that stays is a dead holder's: it is not shown once the gate is free.
-    if let Err(error) = Record::released(held.lease.token).write(&held.files.holder) {
+    if let Err(error) = held.record.released().write(&held.files.holder) {
         tracing::warn!(%error, key = %held.lease.key, "the holder's record could not be cleared");
     }
     // The baton last: who wakes for it finds the gate free.

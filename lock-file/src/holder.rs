@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) last_token: FencingToken,
     /// Nanoseconds since boot of the last release, 0 while held or unknown.
     pub(crate) released_ns: u64,
+    /// The highest ticket number that was granted, 0 when unknown: numbers grow although the clock was set back.
+    pub(crate) last_ticket: u64,
     pub(crate) held: Option<Held>,
 }
 
@@ -52,16 +54,20 @@ impl Record {
         Ok(Self::default())
     }
 
-    /// The record of a lease.
-    pub(crate) fn holding(token: FencingToken, request: &Request, ticket: u64, since_us: u64) -> Self {
+    /// The record of the lease that follows this one.
+    pub(crate) fn next(&self, request: &Request, ticket: u64, since_us: u64) -> Self {
         let (secret, owner) = (request.secret_hash, request.owner.clone());
-        let held = Held { request: request.id, ticket, secret, since_us, owner };
-        Self { last_token: token, released_ns: 0, held: Some(held) }
+        Self {
+            last_token: FencingToken::next(self.last_token, request.floor, since_us),
+            released_ns: 0,
+            last_ticket: self.last_ticket.max(ticket),
+            held: Some(Held { request: request.id, ticket, secret, since_us, owner }),
+        }
     }
 
-    /// The record after the release of `token`.
-    pub(crate) fn released(token: FencingToken) -> Self {
-        Self { last_token: token, released_ns: Moment::now().since_boot_ns(), held: None }
+    /// The record after the release of this lease.
+    pub(crate) fn released(&self) -> Self {
+        Self { released_ns: Moment::now().since_boot_ns(), held: None, ..*self }
     }
 
     pub(crate) fn write(&self, file: &File) -> io::Result<()> {
@@ -73,6 +79,7 @@ impl Record {
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..16].copy_from_slice(&self.last_token.0.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.released_ns.to_le_bytes());
+        bytes[96..104].copy_from_slice(&self.last_ticket.to_le_bytes());
         if let Some(held) = &self.held {
             let owner = serde_json::to_vec(&held.owner).unwrap_or_default();
             // A record without its owner would not name the holder; no owner is that long.
@@ -107,7 +114,8 @@ impl Record {
         } else {
             None
         };
-        Some(Self { last_token: FencingToken(u64_at(bytes, 8)), released_ns: u64_at(bytes, 16), held })
+        let last_token = FencingToken(u64_at(bytes, 8));
+        Some(Self { last_token, released_ns: u64_at(bytes, 16), last_ticket: u64_at(bytes, 96), held })
     }
 }
 
@@ -118,7 +126,7 @@ mod tests {
     fn record() -> Record {
         let owner = Owner { label: "x\"\\".repeat(20), ..Owner::current("") };
         let held = Held { request: RequestId(3), ticket: 4, secret: SecretHash([5; 32]), since_us: 6, owner };
-        Record { last_token: FencingToken(9), released_ns: 0, held: Some(held) }
+        Record { last_token: FencingToken(9), released_ns: 0, last_ticket: 7, held: Some(held) }
     }
 
     #[test]
@@ -127,9 +135,10 @@ mod tests {
         assert_eq!(Record::read(&file).unwrap(), Record::default());
         record().write(&file).unwrap();
         assert_eq!(Record::read(&file).unwrap(), record());
-        Record::released(FencingToken(9)).write(&file).unwrap();
+        record().released().write(&file).unwrap();
         let free = Record::read(&file).unwrap();
-        assert!(free.held.is_none() && free.released_ns > 0 && free.last_token == FencingToken(9));
+        assert!(free.held.is_none() && free.released_ns > 0);
+        assert_eq!((free.last_token, free.last_ticket), (FencingToken(9), 7));
     }
 
     #[test]

@@ -7,14 +7,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
 };
 
-use lock_core::{Lease, LockKey, Request, RequestId, SecretHash, background, flock};
+use lock_core::{Lease, LockKey, Request, RequestId, background, flock};
 use tokio::sync::Notify;
 
 use crate::{
     config::FileConfig,
     dir::{Dir, FileId},
     error::Trouble,
-    holder::{Held, Record},
+    holder::Record,
     key_files::KeyFiles,
     line::Line,
     waiters::{Sleepers, WakeFile},
@@ -82,8 +82,8 @@ pub(crate) struct Waiting {
 #[derive(Debug, Clone)]
 pub(crate) struct HeldLease {
     pub(crate) lease: Lease,
-    pub(crate) secret: SecretHash,
-    pub(crate) since_us: u64,
+    /// What the holder's record says of it.
+    pub(crate) record: Record,
     pub(crate) gate: FileId,
     pub(crate) files: Arc<KeyFiles>,
 }
@@ -270,15 +270,6 @@ impl Key {
         let mut table = self.table();
         let entering = table.entering.get_mut(&request);
         entering.map(|(_, withdrawn)| *withdrawn = true).is_some()
-    }
-}
-
-impl HeldLease {
-    /// The holder's record of this lease.
-    pub(crate) fn record(&self) -> Record {
-        let Lease { request, token, owner, ticket, .. } = self.lease.clone();
-        let held = Held { request, ticket, secret: self.secret, since_us: self.since_us, owner };
-        Record { last_token: token, released_ns: 0, held: Some(held) }
     }
 }
 

@@ -25,6 +25,7 @@ mod known_keys;
 mod layout;
 mod line;
 mod mark;
+mod number;
 mod observe;
 mod proc_locks;
 mod renewal;

@@ -40,7 +40,7 @@ impl Key {
         match recorded(held)? {
             Some(now) if now == held.lease.request => Ok(Ok(())),
             Some(_) => Ok(Err(LossReason::Replaced)),
-            None => held.record().write(&held.files.holder).map(Ok).map_err(held.files.holder_trouble("write")),
+            None => held.record.write(&held.files.holder).map(Ok).map_err(held.files.holder_trouble("write")),
         }
     }
 }

@@ -18,5 +18,6 @@ pub(crate) fn request(id: u128) -> Request {
         ttl: Duration::ZERO,
         floor: FencingToken(0),
         secret_hash: Secret::random().unwrap().hash(),
+        number: None,
     }
 }

@@ -6,11 +6,17 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use lock_core::{AcquireOptions, BlockingLock, DistributedLock, DistributedLockExt, LockKey, Moment, Priority};
+use lock_core::{
+    AcquireOptions, BlockingLock, DistributedLock, DistributedLockExt, Lease, LockEvent, LockKey, Moment, Observer,
+    Priority,
+};
 use lock_file::{FileConfig, FileLock};
 
 const MEMBER: &str = "TALKSTICK_TEST_MEMBER";
@@ -29,25 +35,54 @@ fn options() -> AcquireOptions {
     AcquireOptions::default().timeout(Duration::from_secs(60))
 }
 
-/// Not a test of its own: one process of the crowd. Takes its turns, then says when it had them.
+/// One turn as its process saw it, in nanoseconds of the host's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turn {
+    /// When it was known to stand in line; `u64::MAX` if it never did.
+    queued: u64,
+    since: u64,
+    until: u64,
+    token: u64,
+    ticket: u64,
+}
+
+/// Not a test of its own: one process of the crowd. Takes its turns, then says when it had them. When told to, it comes back
+/// once with the place of each.
 #[test]
 fn member() {
     let Some(dir) = std::env::var_os(MEMBER) else { return };
     let lock = BlockingLock::new(open(Path::new(&dir)));
     println!("\nREADY");
-    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let mut told = String::new();
+    std::io::stdin().read_line(&mut told).unwrap();
     let mut turns = Vec::new();
     for _ in 0..TURNS {
-        let guard = lock.acquire(&key(), &options()).unwrap();
-        let since = Moment::now().since_boot_ns();
-        let lease = (guard.token().0, guard.lease().ticket);
-        let until = Moment::now().since_boot_ns();
-        guard.release().unwrap();
-        turns.push((since, until, lease));
+        let (turn, lease) = take_turn(&lock, options());
+        turns.push(turn);
+        if told == "come back\n" {
+            turns.push(take_turn(&lock, options().place_of(&lease)).0);
+        }
     }
-    for (since, until, (token, ticket)) in turns {
-        println!("TURN {since} {until} {token} {ticket}");
+    for Turn { queued, since, until, token, ticket } in turns {
+        println!("TURN {queued} {since} {until} {token} {ticket}");
     }
+}
+
+fn take_turn(lock: &BlockingLock, options: AcquireOptions) -> (Turn, Lease) {
+    let queued = Arc::new(AtomicU64::new(u64::MAX));
+    let seen = Arc::clone(&queued);
+    let observer = Observer::new(move |event| {
+        if matches!(event, LockEvent::Queued { .. }) {
+            seen.fetch_min(Moment::now().since_boot_ns(), Ordering::Relaxed);
+        }
+    });
+    let guard = lock.acquire(&key(), &options.observer(observer)).unwrap();
+    let since = Moment::now().since_boot_ns();
+    let lease = guard.lease().clone();
+    let until = Moment::now().since_boot_ns();
+    guard.release().unwrap();
+    let queued = queued.load(Ordering::Relaxed);
+    (Turn { queued, since, until, token: lease.token.0, ticket: lease.ticket }, lease)
 }
 
 fn start(dir: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
@@ -62,31 +97,51 @@ fn start(dir: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
     (child, reader)
 }
 
-#[test]
-fn processes_take_turns_without_overlap_and_in_the_order_of_their_tickets() {
+/// All turns of a crowd, in the order in which they were held: without overlap, under growing tokens.
+fn turns_of_a_crowd(told: &str) -> Vec<Turn> {
     let folder = tempfile::tempdir().unwrap();
     let mut crowd: Vec<_> = (0..PROCESSES).map(|_| start(folder.path())).collect();
     for (_, reader) in &mut crowd {
         assert!(std::io::Read::by_ref(reader).lines().any(|line| line.unwrap() == "READY"));
     }
-    crowd.iter_mut().for_each(|(child, _)| child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap());
-    let mut turns: Vec<[u64; 4]> = Vec::new();
+    crowd.iter_mut().for_each(|(child, _)| child.stdin.as_mut().unwrap().write_all(told.as_bytes()).unwrap());
+    let mut turns: Vec<Turn> = Vec::new();
     for (mut child, reader) in crowd {
         for line in reader.lines().map(Result::unwrap) {
             let Some(turn) = line.strip_prefix("TURN ") else { continue };
             let numbers: Vec<u64> = turn.split(' ').map(|n| n.parse().unwrap()).collect();
-            turns.push(numbers.try_into().unwrap());
+            let [queued, since, until, token, ticket] = numbers[..] else { panic!("malformed `{line}`") };
+            turns.push(Turn { queued, since, until, token, ticket });
         }
         assert!(child.wait().unwrap().success());
     }
-    assert_eq!(turns.len(), PROCESSES * TURNS);
-    turns.sort_unstable();
+    turns.sort_unstable_by_key(|turn| turn.since);
     for pair in turns.windows(2) {
-        let [(_, until, token, ticket), (since, _, next_token, next_ticket)] =
-            [pair[0], pair[1]].map(|[since, until, token, ticket]| (since, until, token, ticket));
-        assert!(until <= since, "two holders at once");
-        assert!(token < next_token, "tokens do not grow");
-        assert!(ticket < next_ticket, "granted out of the order of asking");
+        assert!(pair[0].until <= pair[1].since, "two holders at once: {pair:?}");
+        assert!(pair[0].token < pair[1].token, "tokens do not grow: {pair:?}");
+    }
+    turns
+}
+
+#[test]
+fn processes_take_turns_without_overlap_and_in_the_order_of_their_tickets() {
+    let turns = turns_of_a_crowd("go\n");
+    assert_eq!(turns.len(), PROCESSES * TURNS);
+    let ordered = turns.windows(2).all(|pair| pair[0].ticket < pair[1].ticket);
+    assert!(ordered, "granted out of the order of asking");
+}
+
+#[test]
+fn processes_that_come_back_go_before_all_that_asked_later() {
+    let turns = turns_of_a_crowd("come back\n");
+    assert_eq!(turns.len(), 2 * PROCESSES * TURNS);
+    let mut tickets: Vec<u64> = turns.iter().map(|turn| turn.ticket).collect();
+    tickets.sort_unstable();
+    assert!(tickets.chunks(2).all(|pair| pair[0] == pair[1]), "each came back with its number");
+    for (at, pair) in turns.windows(2).enumerate() {
+        // Who stood in line before the last holder began to let go, with a lower number, had to be next.
+        let before = |turn: &&Turn| turn.ticket < pair[1].ticket && turn.queued < pair[0].until;
+        assert_eq!(turns[at + 2..].iter().find(before).map(|turn| (turn, pair)), None);
     }
 }
 
@@ -103,8 +158,8 @@ fn a_thousand_waiters_are_granted_in_order_and_urgent_ones_first() {
             let (client, order) = (Arc::clone(&clients[i % 10]), order.clone());
             let (queued, in_line) = tokio::sync::oneshot::channel();
             let queued = std::sync::Mutex::new(Some(queued));
-            let observer = lock_core::Observer::new(move |event| {
-                if matches!(event, lock_core::LockEvent::Queued { .. })
+            let observer = Observer::new(move |event| {
+                if matches!(event, LockEvent::Queued { .. })
                     && let Some(queued) = queued.lock().unwrap().take()
                 {
                     queued.send(()).unwrap();

@@ -36,6 +36,7 @@ fn enter(runtime: &Runtime, lock: &FileLock, id: u128) -> Lease {
         ttl: TTL,
         floor: FencingToken(0),
         secret_hash: SecretHash([0; 32]),
+        number: None,
     };
     match runtime.block_on(lock.enter(&LockKey::new("k").unwrap(), &request)).unwrap() {
         Entered::Granted(lease) => lease,

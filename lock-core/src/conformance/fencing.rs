@@ -32,6 +32,7 @@ pub async fn tokens_respect_the_clients_floor<H: Harness>(f: &Fixture<H>) {
         ttl: crate::TTL_DEFAULT,
         floor,
         secret_hash: Secret::random().expect("a random source").hash(),
+        number: None,
     };
     let Entered::Granted(lease) = f.lock.enter(&f.key, &request).await.expect("entered") else {
         panic!("a free lock is granted")

@@ -90,12 +90,20 @@ impl<H: Harness> Fixture<H> {
         priority: Priority,
         held: &tokio::sync::mpsc::UnboundedSender<String>,
     ) -> tokio::task::JoinHandle<()> {
+        self.wait_in_line_with(options().label(label).priority(priority), held).await
+    }
+
+    /// As [`Fixture::wait_in_line`], with these options; they hold the label.
+    pub(super) async fn wait_in_line_with(
+        &self,
+        options: AcquireOptions,
+        held: &tokio::sync::mpsc::UnboundedSender<String>,
+    ) -> tokio::task::JoinHandle<()> {
         let before = self.lock.inspect(&self.key).await.expect("inspected").queue.len();
-        let (lock, key, held, label) = (Arc::clone(&self.lock), self.key.clone(), held.clone(), label.to_owned());
+        let (lock, key, held) = (Arc::clone(&self.lock), self.key.clone(), held.clone());
         let task = tokio::spawn(async move {
-            let guard =
-                lock.acquire(&key, &options().label(&label).priority(priority)).await.expect("acquired in line");
-            held.send(label).expect("the case listens");
+            let guard = lock.acquire(&key, &options).await.expect("acquired in line");
+            held.send(guard.owner().label.clone()).expect("the case listens");
             guard.release().await.expect("released");
         });
         self.until_waiting(before + 1).await;

@@ -51,6 +51,9 @@ macro_rules! conformance_cases {
                 higher_priority_first: Order;
                 a_passed_ticket_ages: Order;
                 a_newcomer_does_not_barge: Order;
+                who_comes_back_stands_where_it_stood: Order;
+                who_comes_back_to_a_free_lock_holds_at_once: Order;
+                a_place_is_never_shared: Order;
                 handover_is_by_event: Order;
             }
             crash {
