@@ -6,6 +6,7 @@
 mod adversaries;
 mod delivery;
 mod desk;
+mod hidden_focus;
 mod keeping;
 mod late_claims;
 mod programs;

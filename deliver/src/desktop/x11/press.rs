@@ -7,7 +7,7 @@ use x11rb::{
     connection::Connection as _,
     protocol::{
         Event,
-        xproto::{ConnectionExt as _, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, Window},
+        xproto::{ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, Window},
         xtest::ConnectionExt as _,
     },
 };
@@ -88,7 +88,7 @@ impl X11Desktop {
             let by = self.describe_owner(owner.unwrap_or_default())?;
             return Err(Refusal::ClipboardTaken { by });
         }
-        if !self.display.leads_to(&under.chain, target) || !has_focus(focus, &under) {
+        if !self.display.leads_to(&under.chain, target) || !self.display.has_focus(focus, &under)? {
             drop(grab);
             return Err(self.elsewhere(focus, &under, target)?);
         }
@@ -193,11 +193,6 @@ impl X11Desktop {
 
 /// Locks and the active layout: what the choice of strokes depends on.
 const STATE_OF_STROKES: u16 = 0x60ff;
-
-/// Whether keys go to the windows under the pointer: they have the focus, or nobody has and keys follow the pointer.
-pub(super) fn has_focus(focus: Window, under: &UnderPointer) -> bool {
-    focus == u32::from(InputFocus::POINTER_ROOT) || under.chain.contains(&focus)
-}
 
 /// Asked right before each act: the lease may have ended since the step began.
 pub(super) fn still_permitted(permit: &Permit<'_>) -> Result<(), Refusal> {
