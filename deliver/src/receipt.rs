@@ -19,7 +19,7 @@ pub enum State {
     Typed,
     /// The target itself has fetched the text.
     Fetched,
-    /// Enter was pressed in the verified target, after the fetch. Terminal unless a confirmation comes.
+    /// Enter was pressed for the verified target's window, after the fetch. Terminal unless a confirmation comes.
     Submitted,
     /// The agent itself has shown that it got it. Terminal.
     Confirmed,
@@ -72,7 +72,7 @@ pub struct Receipt {
     pub state: State,
     /// Whether text was typed, or may have been.
     pub typed: bool,
-    /// Whether Enter was pressed in the verified target.
+    /// Whether Enter was pressed for the verified target's window.
     pub submitted: bool,
     /// Whether sending it again cannot type it twice.
     pub retry_safe: bool,
@@ -117,7 +117,7 @@ pub struct Outcome {
     pub state: State,
     /// Whether text was typed, or may have been.
     pub typed: bool,
-    /// Whether Enter was pressed in the verified target.
+    /// Whether Enter was pressed for the verified target's window.
     pub submitted: bool,
     /// What was seen, in order.
     pub evidence: Vec<Evidence>,
