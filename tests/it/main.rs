@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 mod agent_window_fixtures;
 #[cfg(target_os = "linux")]
+mod applications;
+#[cfg(target_os = "linux")]
 mod browser_fixtures;
 #[cfg(target_os = "linux")]
 mod desktop_delivery;

@@ -32,6 +32,8 @@ pub mod program;
 #[cfg(target_os = "linux")]
 pub mod terminal_messages;
 #[cfg(target_os = "linux")]
+pub mod text_windows;
+#[cfg(target_os = "linux")]
 pub mod xterm;
 #[cfg(target_os = "linux")]
 pub mod xvfb;

@@ -22,12 +22,12 @@ macro_rules! require {
     };
 }
 
-/// Whether all `tools` are on `PATH`; says on the terminal which is not, and how to install it.
+/// Whether all `tools` are there; says on the terminal which is not, and how to install it.
 ///
 /// # Panics
 /// When one is missing and the environment has `CI`.
 pub fn require_tools(tools: &[&str]) -> bool {
-    let missing: Vec<&str> = tools.iter().copied().filter(|tool| find_on_path(tool).is_none()).collect();
+    let missing: Vec<&str> = tools.iter().copied().filter(|tool| !is_there(tool)).collect();
     if missing.is_empty() {
         return true;
     }
@@ -38,6 +38,17 @@ pub fn require_tools(tools: &[&str]) -> bool {
     // Written to the stream itself: the test runner swallows what `eprintln!` says in a test that passes.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {advice}");
     false
+}
+
+/// Programs are looked for on `PATH`; what Python programs import is imported.
+fn is_there(tool: &str) -> bool {
+    let import = match tool {
+        "python3-tk" => "import tkinter",
+        "python3-gi" => "import gi; gi.require_version('Gtk', '3.0'); from gi.repository import Gtk",
+        program => return find_on_path(program).is_some(),
+    };
+    let mut python = std::process::Command::new("/usr/bin/python3");
+    python.args(["-c", import]).stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Where a program is, by `PATH`.
@@ -53,6 +64,7 @@ fn debian_package(tool: &str) -> &str {
         "setxkbmap" | "xkbcomp" => "x11-xkb-utils",
         "xdpyinfo" | "xprop" | "xwininfo" => "x11-utils",
         "convert" | "import" => "imagemagick",
+        "python3-gi" => "python3-gi gir1.2-gtk-3.0",
         other => other,
     }
 }

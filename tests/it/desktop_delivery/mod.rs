@@ -10,11 +10,11 @@
 //!
 //! How long they take is said, not asserted; the benchmark `delivery` measures it.
 
-mod crowd;
+pub(crate) mod crowd;
 mod deliverers;
 mod killed;
-mod program;
-mod stage;
+pub(crate) mod program;
+pub(crate) mod stage;
 mod texts;
 
 use tests::require;
@@ -27,13 +27,13 @@ use self::{
 };
 
 /// How often in a row, by the environment.
-fn runs() -> usize {
+pub(crate) fn runs() -> usize {
     let Ok(runs) = std::env::var("TALKSTICK_TEST_RUNS") else { return 1 };
     runs.parse().unwrap_or_else(|error| panic!("TALKSTICK_TEST_RUNS={runs} is no number of runs: {error}"))
 }
 
 /// By one process per message, as the program is used.
-fn by_program(what: &str, runs: usize, mut stage: Stage) {
+pub(crate) fn by_program(what: &str, runs: usize, mut stage: Stage) {
     let root = Root::new(stage.display(), &stage.config());
     run(what, runs, &mut stage, |plan| send_by_program(&root, plan));
 }

@@ -1,4 +1,4 @@
-//! A display with agents on it: own windows, terminals, or a browser.
+//! A display with agents on it: own windows, terminals, text boxes of a toolkit, or a browser.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +10,7 @@ use tests::{
     agent_windows_process::AgentWindowsProcess,
     chromium::Chromium,
     openbox::Openbox,
+    text_windows::{TextBox, TextWindows, Toolkit},
     xterm::{Xterm, XtermPaste},
     xvfb::Xvfb,
 };
@@ -31,6 +32,7 @@ pub(crate) struct Stage {
 enum Agents {
     Windows(AgentWindowsProcess),
     Terminals(Vec<Xterm>),
+    Texts(TextWindows),
     Browser(Chromium),
 }
 
@@ -76,6 +78,21 @@ impl Stage {
         Self { agents, _manager: None, xvfb }
     }
 
+    /// The same in two windows of one browser: sixteen boxes of one X client.
+    pub(crate) fn browser_with_two_windows() -> Self {
+        let xvfb = Xvfb::start();
+        let agents = Agents::Browser(Chromium::start_with_two_windows(xvfb.display()));
+        Self { agents, _manager: None, xvfb }
+    }
+
+    /// Two windows of one process with two text boxes each.
+    pub(crate) fn texts(toolkit: Toolkit, managed: bool) -> Self {
+        let xvfb = Xvfb::start();
+        let manager = managed.then(|| Openbox::start(xvfb.display()));
+        let agents = Agents::Texts(TextWindows::start(xvfb.display(), toolkit));
+        Self { agents, _manager: manager, xvfb }
+    }
+
     pub(crate) fn display(&self) -> &str {
         self.xvfb.display()
     }
@@ -90,6 +107,7 @@ impl Stage {
         match &self.agents {
             Agents::Windows(windows) => windows.windows().iter().map(|window| window.centre()).collect(),
             Agents::Terminals(terminals) => terminals.iter().map(Xterm::centre).collect(),
+            Agents::Texts(texts) => texts.boxes().iter().map(TextBox::centre).collect(),
             Agents::Browser(browser) => browser.boxes().iter().map(|area| area.centre()).collect(),
         }
     }
@@ -119,6 +137,7 @@ impl Stage {
         // A browser's boxes are no windows: the second is found by its place in the page's window, at the display's corner.
         let (title, (x, y)) = match &self.agents {
             Agents::Browser(browser) => ("Agents", browser.boxes()[1].centre()),
+            Agents::Texts(texts) => (texts.boxes()[1].title.as_str(), texts.boxes()[1].offset()),
             Agents::Windows(_) | Agents::Terminals(_) => ("Agent-2", (30, 20)),
         };
         format!("window = {{ title = \"{title}\" }}\npoint = [{x}, {y}]")
@@ -127,7 +146,7 @@ impl Stage {
     /// The editor in the terminals understands bracketed paste, so newlines do not submit there.
     fn profile(&self, nth: usize) -> &'static str {
         match &self.agents {
-            Agents::Windows(_) => "chat",
+            Agents::Windows(_) | Agents::Texts(_) => "chat",
             Agents::Terminals(_) if nth < 2 => "alt-terminal",
             Agents::Terminals(_) => "alt-xterm",
             Agents::Browser(_) => "chromium",
@@ -152,6 +171,10 @@ impl Stage {
                 }
                 arrived.submitted = all(terminals);
             }
+            Agents::Texts(texts) => {
+                let messages = texts.submissions(count, SHOWN_WITHIN);
+                messages.into_iter().for_each(|message| arrived.submitted[message.index].push(message.text));
+            }
             Agents::Browser(browser) => {
                 let messages = browser.wait_messages(count, SHOWN_WITHIN);
                 messages.into_iter().for_each(|message| arrived.submitted[message.index].push(message.text));
@@ -166,6 +189,7 @@ impl Stage {
         let mut drafts: Vec<(usize, String)> = match &mut self.agents {
             Agents::Windows(windows) => windows.settle().1.into_iter().map(|(nth, draft)| (nth, draft.text)).collect(),
             Agents::Terminals(terminals) => terminals.iter().map(|t| t.record().draft()).enumerate().collect(),
+            Agents::Texts(texts) => texts.drafts().into_iter().enumerate().collect(),
             Agents::Browser(browser) => (0..browser.boxes().len()).map(|nth| (nth, browser.draft(nth))).collect(),
         };
         drafts.retain(|(_, draft)| !draft.is_empty());
@@ -183,7 +207,7 @@ impl Stage {
     pub(crate) fn chromium(&mut self) -> &mut Chromium {
         match &mut self.agents {
             Agents::Browser(browser) => browser,
-            Agents::Windows(_) | Agents::Terminals(_) => panic!("there is no browser on this stage"),
+            Agents::Windows(_) | Agents::Terminals(_) | Agents::Texts(_) => panic!("there is no browser on this stage"),
         }
     }
 }
