@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use crate::ExitStatus;
 
 /// What kind of thing went wrong; each has its exit status and its stable word for `--json`.
@@ -38,7 +40,7 @@ impl ErrorKind {
     }
 
     /// The stable word for `--json`.
-    pub(crate) const fn code(self) -> &'static str {
+    const fn code(self) -> &'static str {
         match self {
             Self::Usage => "usage",
             Self::NotBuilt => "not_built",
@@ -52,13 +54,20 @@ impl ErrorKind {
     }
 }
 
+impl Serialize for ErrorKind {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.code())
+    }
+}
+
 /// One error, ready to be shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct CommandError {
+    #[serde(rename = "code")]
     pub(crate) kind: ErrorKind,
     /// One line: the error, then its sources, each once.
     pub(crate) message: String,
-    /// What to do, each on a line of its own.
+    /// What to do.
     pub(crate) hints: Vec<String>,
 }
 

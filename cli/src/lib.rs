@@ -16,6 +16,7 @@ mod settings;
 mod signals;
 mod surfaces;
 mod ui;
+mod usage;
 mod waiting;
 
 use std::ffi::OsString;
@@ -31,7 +32,7 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitStatus {
     let argv: Vec<OsString> = argv.into_iter().collect();
     let (global, request) = match parse(&argv) {
         Ok(parsed) => parsed,
-        Err(usage) => return ui::print_usage(&usage),
+        Err(refused) => return usage::show(&refused, &argv),
     };
     let mut ui = Ui::new(&global);
     log::start(&global, &ui);

@@ -79,10 +79,7 @@ impl Ui {
     /// Shows an error with its hints on stderr, and with `--json` as an object on stdout; returns its exit status.
     pub(crate) fn fail(&mut self, error: &CommandError) -> ExitStatus {
         if self.json {
-            self.json(&serde_json::json!({
-                "error": {"code": error.kind.code(), "message": error.message, "hints": error.hints},
-                "exit": error.exit_status().code(),
-            }));
+            self.json(&serde_json::json!({"error": error, "exit": error.exit_status().code()}));
         }
         self.talk.error(error);
         error.exit_status()
@@ -102,7 +99,7 @@ impl Talk {
     }
 
     pub(crate) fn warn(self, text: &str) {
-        write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("33", "warning:"), printable(text)));
+        write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("33", "warning:"), printable_line(text)));
     }
 
     pub(crate) fn error(self, error: &CommandError) {
@@ -116,13 +113,14 @@ impl Talk {
         }
     }
 
-    /// An error line with its hints below it.
+    /// An error and what to do about it, on one line.
     pub(crate) fn failure<'h>(self, message: &str, hints: impl IntoIterator<Item = &'h str>) {
-        let mut text = format!("{} {}", self.paint("31", "error:"), printable(message));
+        let mut text = message.to_owned();
         for hint in hints {
-            text.push_str(&format!("\n{} {}", self.paint("36", "hint:"), printable(hint)));
+            text.push_str(if text.ends_with('?') { " " } else { "; " });
+            text.push_str(hint);
         }
-        write_line(&mut io::stderr().lock(), &text);
+        write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("31", "error:"), printable_line(&text)));
     }
 
     pub(crate) const fn is_colored(self) -> bool {
@@ -134,16 +132,6 @@ impl Talk {
             true => format!("\u{1b}[{code}m{word}\u{1b}[0m"),
             false => word.to_owned(),
         }
-    }
-}
-
-/// Prints what clap says about the arguments, help and version included.
-pub(crate) fn print_usage(usage: &clap::Error) -> ExitStatus {
-    // A closed stream leaves nobody to tell.
-    let _closed = usage.print();
-    match usage.use_stderr() {
-        true => ExitStatus::USAGE,
-        false => ExitStatus::SUCCESS,
     }
 }
 
@@ -163,11 +151,21 @@ pub(crate) fn table(header: &[&'static str]) -> comfy_table::Table {
 
 /// Control characters, line ends and tabs aside, made visible.
 pub(crate) fn printable(text: &str) -> String {
+    visible(text, &['\n', '\t'])
+}
+
+/// The same of what must stay on one line.
+fn printable_line(text: &str) -> String {
+    visible(text, &['\t'])
+}
+
+fn visible(text: &str, kept: &[char]) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        match c.is_control() && c != '\n' && c != '\t' {
-            true => shown.extend(c.escape_unicode()),
-            false => shown.push(c),
+        match c {
+            '\n' if !kept.contains(&c) => shown.push_str("\\n"),
+            c if c.is_control() && !kept.contains(&c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
         }
     }
     shown
@@ -189,5 +187,6 @@ mod tests {
     #[test]
     fn control_characters_are_shown() {
         assert_eq!(printable("a\u{1b}[2Jb\nc\td"), "a\\u{1b}[2Jb\nc\td");
+        assert_eq!(printable_line("a\r\nb\tc"), "a\\u{d}\\nb\tc");
     }
 }

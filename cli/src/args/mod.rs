@@ -3,6 +3,7 @@
 mod agents;
 mod companion;
 mod demo;
+mod globals;
 mod run;
 mod send;
 mod span;
@@ -10,9 +11,10 @@ mod span;
 use std::path::PathBuf;
 
 pub(crate) use agents::{AddArgs, AgentsCommand, parse_point};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 pub(crate) use companion::CompanionArgs;
 pub(crate) use demo::{DemoArgs, DemoSurface};
+pub(crate) use globals::{ColorWhen, GlobalArgs, first_beyond_globals};
 pub(crate) use run::RunArgs;
 pub(crate) use send::{BroadcastArgs, Content, Delivering, SendArgs, Timeout, WaitLevel};
 pub(crate) use span::{parse_span, show_span};
@@ -27,45 +29,6 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Flags of every command.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct GlobalArgs {
-    /// Lock backend: a name or a URL such as file:/var/lib/swarm
-    #[arg(long, global = true, value_name = "NAME|URL")]
-    pub(crate) backend: Option<String>,
-    /// Read this configuration instead of the root's talkstick.toml
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Use this root instead of looking for a talkstick.toml upwards
-    #[arg(long, global = true, value_name = "DIR")]
-    pub(crate) root: Option<PathBuf>,
-    /// Print data as JSON: one object, or one a line
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Log what happens to stderr; twice for more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
-    /// Print no notes, only data, warnings and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
-    /// Colour stderr
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub(crate) color: ColorWhen,
-}
-
-/// When to colour.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(crate) enum ColorWhen {
-    /// On a terminal, unless NO_COLOR is set.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// The commands.

@@ -3,7 +3,7 @@
 use clap::Parser;
 use deliver::simulated::{DesktopConfig, Listen};
 
-use crate::{ExitStatus, args::CompanionArgs, demo, error, ui};
+use crate::{ExitStatus, args::CompanionArgs, demo, error, ui, usage};
 
 /// What makes this program the keeper of the clipboard.
 #[cfg(unix)]
@@ -42,10 +42,10 @@ fn keeper() -> ExitStatus {
 }
 
 fn simulated_desktop(args: &CompanionArgs) -> ExitStatus {
-    let argv = std::iter::once(args.name.as_str().into()).chain(args.rest.iter().cloned());
-    let args = match SimulatedDesktop::try_parse_from(argv) {
+    let argv: Vec<_> = std::iter::once(args.name.as_str().into()).chain(args.rest.iter().cloned()).collect();
+    let args = match SimulatedDesktop::try_parse_from(&argv) {
         Ok(args) => args,
-        Err(usage) => return ui::print_usage(&usage),
+        Err(refused) => return usage::show(&refused, &argv),
     };
     let config =
         DesktopConfig { windows: args.windows, seed: args.seed, fetches: args.fetches, listen: Listen::Private };

@@ -15,23 +15,10 @@ use crate::{
 
 /// Whether the arguments hold flags but no command: the first thing that is no global option is a flag.
 pub(crate) fn is_seed_call(argv: &[OsString]) -> bool {
-    let mut rest = argv.iter().skip(1).map(|arg| arg.to_string_lossy());
-    while let Some(arg) = rest.next() {
-        match &*arg {
-            "--backend" | "--config" | "--root" | "--color" => {
-                rest.next();
-            }
-            "--json" | "--verbose" | "--quiet" => {}
-            letters
-                if letters.len() > 1
-                    && letters.starts_with('-')
-                    && letters[1..].chars().all(|c| matches!(c, 'v' | 'q')) => {}
-            set if ["--backend=", "--config=", "--root=", "--color="].iter().any(|name| set.starts_with(name)) => {}
-            "-h" | "--help" | "-V" | "--version" | "--" => return false,
-            other => return other.starts_with('-'),
-        }
-    }
-    false
+    let first = argv.get(args::first_beyond_globals(argv)).map(|arg| arg.to_string_lossy());
+    first.is_some_and(|first| {
+        first.starts_with('-') && !["-h", "--help", "-V", "--version", "--"].contains(&first.as_ref())
+    })
 }
 
 /// The command that the flags ask for.

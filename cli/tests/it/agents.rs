@@ -43,7 +43,7 @@ fn adding_keeps_comments_and_the_result_is_read_back() {
 #[test]
 fn adding_refuses_what_could_not_be_read_back() {
     for (args, stderr) in [
-        (&["A"][..], "error: where is `A`?\nhint: give --point X,Y, or its window with --class, --title or --pid\n"),
+        (&["A"][..], "error: where is `A`? give --point X,Y, or its window with --class, --title or --pid\n"),
         (&["a,b", "--point", "1,2"], "error: a name must not be empty, and has no commas or control characters\n"),
         (
             &["A", "--point", "1,2", "--profile", "emacs"],
@@ -109,7 +109,7 @@ fn a_malformed_import_changes_nothing() {
         ("[]", "it holds no agents with coordinates"),
     ] {
         let case = Case::new(["agents", "import", "c.json"]).file("c.json", text).config(TWO_AGENTS);
-        case.run().is(9, "", &format!("error: cannot import `c.json`: {says}\nhint: nothing was changed\n"));
+        case.run().is(9, "", &format!("error: cannot import `c.json`: {says}; nothing was changed\n"));
         assert_eq!(case.read("talkstick.toml"), TWO_AGENTS);
     }
     Case::new(["agents", "import", "none.json"]).run().is(9, "", "error: there is no file `none.json`\n");
@@ -118,5 +118,5 @@ fn a_malformed_import_changes_nothing() {
 #[test]
 fn removing_names_the_nearest_of_an_unknown_one() {
     let case = Case::new(["agents", "remove", "Agnet-1"]).config(TWO_AGENTS);
-    case.run().is(3, "", "error: there is no agent `Agnet-1`\nhint: did you mean Agent-1, Agent-2?\n");
+    case.run().is(3, "", "error: there is no agent `Agnet-1`; did you mean Agent-1, Agent-2?\n");
 }

@@ -8,7 +8,7 @@ fn a_token_that_does_not_hold_breaks_nothing() {
     case.run().is(
         4,
         "",
-        "error: `k` is not held under token 7: nobody holds it\nhint: `talkstick status k` shows the token of the holder; nothing was broken\n",
+        "error: `k` is not held under token 7: nobody holds it; `talkstick status k` shows the token of the holder; nothing was broken\n",
     );
 }
 

@@ -34,12 +34,12 @@ fn the_worst_outcome_is_the_status_and_the_others_are_delivered() {
 fn unknown_names_fail_before_anything_is_typed() {
     for args in [["--agents", "Agent-1,Agnt-2"], ["--except", "Agnt-2"]] {
         let case = Case::new(["broadcast", "-m", "x"].into_iter().chain(args)).config(TWO_AGENTS);
-        case.run().is(3, "", "error: there is no agent `Agnt-2`\nhint: did you mean Agent-2, Agent-1?\n");
+        case.run().is(3, "", "error: there is no agent `Agnt-2`; did you mean Agent-2, Agent-1?\n");
         assert!(case.touched_nothing());
     }
     Case::new(["broadcast", "-m", "x"]).run().is(
         2,
         "",
-        "error: there is nobody to send to\nhint: `talkstick agents list` shows who is known; --except may name all of them\n",
+        "error: there is nobody to send to; `talkstick agents list` shows who is known; --except may name all of them\n",
     );
 }

@@ -11,4 +11,8 @@ fn each_shell_has_a_script_even_with_a_broken_configuration() {
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
         assert!(ran.stdout.contains(mark), "{shell}");
     }
+    let ran = Case::new(["--json", "completions", "bash"]).run();
+    let object = ran.json().remove(0);
+    assert_eq!((ran.code, &object["shell"]), (Some(0), &"bash".into()));
+    assert!(object["script"].as_str().unwrap().contains("complete -F _talkstick"), "{object}");
 }

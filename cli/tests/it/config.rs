@@ -31,32 +31,29 @@ fn what_cannot_be_is_one_line_with_its_place_and_advice() {
     for (config, says) in [
         (
             "[lock]\nbackedn = \"file\"",
-            "`lock.backedn` is no setting ([root]/talkstick.toml:2)\nhint: did you mean `lock.backend`?",
+            "`lock.backedn` is no setting ([root]/talkstick.toml:2); did you mean `lock.backend`?",
         ),
-        ("[lok]\nbackend = \"file\"", "`lok` is no setting ([root]/talkstick.toml:2)\nhint: did you mean `lock`?"),
+        ("[lok]\nbackend = \"file\"", "`lok` is no setting ([root]/talkstick.toml:2); did you mean `lock`?"),
         (
             "[agents.A]\npiont = [1, 2]",
-            "`agents.A.piont` is no setting ([root]/talkstick.toml:2)\nhint: did you mean `agents.A.point`?",
+            "`agents.A.piont` is no setting ([root]/talkstick.toml:2); did you mean `agents.A.point`?",
         ),
-        (
-            "lock = 3",
-            "`lock` must be a section ([root]/talkstick.toml:1)\nhint: `talkstick config show` lists the settings",
-        ),
+        ("lock = 3", "`lock` must be a section ([root]/talkstick.toml:1); `talkstick config show` lists the settings"),
         (
             "[agents.A]\nwindow = { pid = 4 }\nprofile = \"emacs\"",
-            "agent `A`: there is no profile `emacs`; known are chat, chromium, xterm, terminal\nhint: correct [agents.A] in talkstick.toml",
+            "agent `A`: there is no profile `emacs`; known are chat, chromium, xterm, terminal; correct [agents.A] in talkstick.toml",
         ),
         (
             "[agents.A]\nsurface = \"desktop\"",
-            "agent `A`: it has neither a point nor a window\nhint: correct [agents.A] in talkstick.toml",
+            "agent `A`: it has neither a point nor a window; correct [agents.A] in talkstick.toml",
         ),
         (
             "[agents.A]\nsurface = \"telegraph\"",
-            "agent `A`: unknown surface `telegraph`; known are desktop, simulated, tmux, inbox and exec\nhint: correct [agents.A] in talkstick.toml",
+            "agent `A`: unknown surface `telegraph`; known are desktop, simulated, tmux, inbox and exec; correct [agents.A] in talkstick.toml",
         ),
         (
             "[profiles.p]\nfetches = 0",
-            "profile `p`: fetches must be at least 1, or Enter would come without proof that the text arrived\nhint: correct [profiles.p] in talkstick.toml",
+            "profile `p`: fetches must be at least 1, or Enter would come without proof that the text arrived; correct [profiles.p] in talkstick.toml",
         ),
         ("[sweep]\nfirst = \"0s\"", "`sweep.first` must be at least 10ms"),
     ] {
@@ -94,13 +91,13 @@ fn the_environment_sets_settings_but_no_agents() {
     ran.is(
         9,
         "",
-        "error: `lock.backnd` is no setting (environment TALKSTICK__LOCK__BACKND)\nhint: did you mean `lock.backend`?\n",
+        "error: `lock.backnd` is no setting (environment TALKSTICK__LOCK__BACKND); did you mean `lock.backend`?\n",
     );
     let ran = Case::new(["status"]).env("TALKSTICK__AGENTS__A__POINT", "1").run();
     ran.is(
         9,
         "",
-        "error: `TALKSTICK__AGENTS__A__POINT`: agents and profiles cannot be set by environment\nhint: put them into talkstick.toml\n",
+        "error: `TALKSTICK__AGENTS__A__POINT`: agents and profiles cannot be set by environment; put them into talkstick.toml\n",
     );
 }
 
@@ -109,7 +106,7 @@ fn a_named_configuration_must_be_there_and_readable() {
     Case::new(["--config", "/nowhere.toml", "status"]).run().is(
         9,
         "",
-        "error: there is no configuration `/nowhere.toml`\nhint: write one with `talkstick config init`, or correct --config\n",
+        "error: there is no configuration `/nowhere.toml`; write one with `talkstick config init`, or correct --config\n",
     );
     let case = Case::new(["--config", "other.toml", "status"]).file("other.toml", "");
     let path = case.root().join("other.toml");
@@ -121,7 +118,7 @@ fn a_named_configuration_must_be_there_and_readable() {
     case.run().is(
         9,
         "",
-        "error: cannot read `other.toml`: Permission denied (os error 13)\nhint: make it readable for you, or name another --config\n",
+        "error: cannot read `other.toml`: Permission denied (os error 13); make it readable for you, or name another --config\n",
     );
 }
 
@@ -139,7 +136,7 @@ fn init_writes_defaults_that_change_nothing_and_never_overwrites() {
     case.run().is(
         9,
         "",
-        "error: `[root]/talkstick.toml` is there already\nhint: it was not changed; edit it, or use `talkstick agents add`\n",
+        "error: `[root]/talkstick.toml` is there already; it was not changed; edit it, or use `talkstick agents add`\n",
     );
     assert_eq!(case.read("talkstick.toml"), written);
     let left: Vec<_> = std::fs::read_dir(case.root()).unwrap().map(|e| e.unwrap().file_name()).collect();

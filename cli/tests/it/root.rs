@@ -32,7 +32,7 @@ fn without_a_configuration_it_is_the_users_state_folder_and_never_the_working_di
     case.run().is(
         9,
         "",
-        "error: no root: no folder upwards holds a talkstick.toml, and there is no HOME\nhint: name the root with --root DIR\n",
+        "error: no root: no folder upwards holds a talkstick.toml, and there is no HOME; name the root with --root DIR\n",
     );
 }
 
@@ -49,8 +49,8 @@ fn a_found_configuration_that_everybody_can_write_is_refused_unless_named() {
             9,
             "",
             &format!(
-                "error: the found configuration is refused: `{shown_path}` is writable by everybody\n\
-                 hint: if you trust it, name it: --root [root]\n"
+                "error: the found configuration is refused: `{shown_path}` is writable by everybody; \
+                 if you trust it, name it: --root [root]\n"
             ),
         );
         let named = found.again(["--root".into(), here.into_os_string(), "config".into(), "show".into()]);
@@ -66,7 +66,7 @@ fn a_named_root_must_be_a_folder() {
     case.run().is(
         9,
         "",
-        "error: the root `/nowhere/at/all` cannot be used: No such file or directory (os error 2)\n\
-         hint: make the folder first, or name another one with --root DIR\n",
+        "error: the root `/nowhere/at/all` cannot be used: No such file or directory (os error 2); \
+                 make the folder first, or name another one with --root DIR\n",
     );
 }

@@ -49,12 +49,12 @@ fn to_all_in_the_old_ways() {
     Case::new(["--bulk", "-a", "Agent-1", "-m", "hi"]).config(TWO_AGENTS).run().is(
         2,
         "",
-        "error: --agent is for one agent, --broadcast, --bulk and --agents for many\nhint: give one of them\n",
+        "error: --agent is for one agent, --broadcast, --bulk and --agents for many; give one of them\n",
     );
     Case::new(["--broadcast"]).config(TWO_AGENTS).run().is(
         2,
         "",
-        "error: there is no message\nhint: talkstick --agent Agent-1 --message \"...\", or `talkstick --help`\n",
+        "error: there is no message; talkstick --agent Agent-1 --message \"...\", or `talkstick --help`\n",
     );
 }
 
@@ -84,12 +84,12 @@ fn absent_features_are_answered_clearly() {
         (&["--history", "5"], "`--history` belongs to the history, which is not built yet"),
     ] {
         let case = Case::new(args.iter().copied()).config(TWO_AGENTS);
-        case.run().is(2, "", &format!("error: {what}\nhint: `talkstick --help` lists what there is\n"));
+        case.run().is(2, "", &format!("error: {what}; `talkstick --help` lists what there is\n"));
         assert!(case.touched_nothing());
     }
     Case::new(["--agent", "Agent-1", "-m", "x", "--mode", "inbox"]).config(TWO_AGENTS).run().is(
         2,
         "",
-        "error: `--mode inbox`: only windows are built yet\nhint: leave the flag out to type into the agent's window\n",
+        "error: `--mode inbox`: only windows are built yet; leave the flag out to type into the agent's window\n",
     );
 }

@@ -20,8 +20,60 @@ fn bad_values_name_the_flag_and_the_right_form() {
         let ran = case.run();
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{args:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(says), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains("--help` shows the usage"), "{}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
         assert!(case.touched_nothing(), "{args:?}");
     }
+}
+
+#[test]
+fn one_line_says_what_is_wrong_and_where_the_right_form_stands() {
+    for (args, says) in [
+        (
+            &["agents", "ad"][..],
+            "unrecognized subcommand 'ad'; a similar subcommand exists: 'add'; `talkstick agents --help` shows the usage",
+        ),
+        (
+            &["--color", "x", "status"],
+            "invalid value 'x' for '--color <WHEN>' [possible values: auto, always, never]; `talkstick status --help` shows the usage",
+        ),
+        (
+            &["send", "-a", "A"],
+            "the following required arguments were not provided: <--message <TEXT>|--message-file <PATH|->>; `talkstick send --help` shows the usage",
+        ),
+        (&["-q"], "`talkstick` needs a command; `talkstick --help` lists the commands"),
+        (
+            &["--agent"],
+            "a value is required for '--agent <AGENT>' but none was supplied; `talkstick --help` shows the usage",
+        ),
+    ] {
+        Case::new(args.iter().copied()).run().is(2, "", &format!("error: {says}\n"));
+    }
+}
+
+#[test]
+fn with_json_wrong_arguments_are_an_object_too() {
+    for (args, says) in [
+        (&["--json", "sned"][..], "unrecognized subcommand 'sned'"),
+        (&["status", "a", "b", "--json"], "unexpected argument 'b' found"),
+        (&["--json"], "`talkstick` needs a command"),
+        (&["--json", "agents"], "`talkstick agents` needs a command"),
+        (&["--json", "--agent"], "a value is required for '--agent <AGENT>' but none was supplied"),
+    ] {
+        let ran = Case::new(args.iter().copied()).run();
+        let object = ran.json().remove(0);
+        assert_eq!((&object["error"]["code"], &object["exit"]), (&"usage".into(), &2.into()), "{object}");
+        assert_eq!(object["error"]["message"], says);
+        assert!(object["error"]["hints"].as_array().is_some_and(|hints| !hints.is_empty()), "{object}");
+        assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1), "{}", ran.stderr);
+    }
+    // The output of `run` is its command's.
+    let ran = Case::new(["run", "--json", "k", "-x", "--", "true"]).run();
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.stderr);
+    let object: serde_json::Value = serde_json::from_str(ran.stderr.lines().next().unwrap()).unwrap();
+    assert_eq!(object["error"]["message"], "unexpected argument '-x' found");
+    // What follows `--` belongs to somebody else.
+    assert!(!Case::new(["run", "k", "-x", "--", "true", "--json"]).run().stderr.contains('{'));
 }
 
 #[test]
