@@ -11,8 +11,16 @@ mod capability;
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(not(unix))]
+#[path = "dir_portable.rs"]
+pub mod dir;
+#[cfg(unix)]
+#[path = "dir_unix.rs"]
+pub mod dir;
 mod error;
 mod event;
+mod file_error;
+pub mod filesystem;
 pub mod flock;
 mod guard;
 mod heartbeat;
@@ -38,6 +46,7 @@ pub use capability::Capabilities;
 pub use clock::{Moment, wall_clock_us};
 pub use error::{Error, KeyError, LossReason, Operation};
 pub use event::{LockEvent, Observer};
+pub use file_error::FileError;
 pub use guard::{Guard, Permit};
 pub use held::{HELD_VARIABLE, HeldLease, HeldLeases};
 pub use key::{KEY_BYTES_MAX, LockKey};

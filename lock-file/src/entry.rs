@@ -3,11 +3,11 @@
 use std::{fs::File, io};
 
 use lock_core::{
-    Priority, RequestId,
+    Priority, RequestId, dir,
     queue::{self, Standing},
 };
 
-use crate::{dir, line::HEADER};
+use crate::line::HEADER;
 
 pub(crate) const RECORD: usize = 64;
 

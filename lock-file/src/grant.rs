@@ -47,7 +47,7 @@ impl Section<'_> {
             }
             gate.give_back();
         }
-        Err(Trouble::Unsteady { path: self.files.gate_path().to_owned() })
+        Err(Trouble::unsteady(self.files.gate_path()))
     }
 
     /// Grants the gate, which is locked, to the ticket at `index`, which is ours.

@@ -7,12 +7,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
 };
 
-use lock_core::{Lease, LockKey, Request, RequestId, background, flock};
+use lock_core::{
+    Lease, LockKey, Request, RequestId, background,
+    dir::{Dir, FileId},
+    flock,
+};
 use tokio::sync::Notify;
 
 use crate::{
     config::FileConfig,
-    dir::{Dir, FileId},
     error::Trouble,
     holder::Record,
     key_files::KeyFiles,
@@ -151,7 +154,7 @@ impl Key {
     /// Opens the gate if it is there, without our own files beside it.
     pub(crate) fn existing_gate(&self) -> Result<Option<File>, Trouble> {
         match Dir::open(&self.config.dir)? {
-            Some(gates) => gates.existing_file(&crate::layout::gate(&self.stem)),
+            Some(gates) => Ok(gates.existing_file(&crate::layout::gate(&self.stem))?),
             None => Ok(None),
         }
     }
@@ -208,7 +211,7 @@ impl Key {
                 Err(again) => turn = again,
             }
         }
-        Err(Trouble::Unsteady { path: self.gate_path() })
+        Err(Trouble::unsteady(self.gate_path()))
     }
 
     /// The section if it is free now or in a moment.
@@ -228,7 +231,7 @@ impl Key {
                 Err(again) => turn = again,
             }
         }
-        Err(Trouble::Unsteady { path: self.gate_path() })
+        Err(Trouble::unsteady(self.gate_path()))
     }
 
     fn try_turn(&self) -> Option<MutexGuard<'_, Line>> {

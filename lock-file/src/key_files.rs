@@ -6,13 +6,12 @@ use std::{
     sync::OnceLock,
 };
 
-use lock_core::flock;
-
-use crate::{
+use lock_core::{
     dir::{self, Dir, FileId},
-    error::Trouble,
-    filesystem, layout,
+    filesystem, flock,
 };
+
+use crate::{error::Trouble, layout};
 
 /// Opened once per process and key, and again when somebody replaced them.
 #[derive(Debug)]
@@ -43,8 +42,8 @@ pub(crate) struct Gate {
 /// The folder of the locks, checked; made where it is missing.
 pub(crate) fn open_gates(path: &Path, allow_network_fs: bool) -> Result<Dir, Trouble> {
     let gates = Dir::open_or_create(path)?;
-    if !allow_network_fs {
-        filesystem::refuse_network(&gates)?;
+    if !allow_network_fs && let Some(kind) = filesystem::network(&gates)? {
+        return Err(Trouble::NetworkFileSystem { path: gates.path().to_owned(), kind });
     }
     Ok(gates)
 }
@@ -109,12 +108,12 @@ impl KeyFiles {
     /// gate to who sleeps there even if its process is stopped just then, and nobody could pass it over. With a shared
     /// lock on the baton a stopped process keeps nothing from anybody.
     pub(crate) fn open_baton(&self) -> Result<File, Trouble> {
-        self.side.file(layout::BATON)
+        Ok(self.side.file(layout::BATON)?)
     }
 
     /// Opens the gate if it is there.
     pub(crate) fn existing_gate(&self) -> Result<Option<File>, Trouble> {
-        self.gates.existing_file(&self.gate_name)
+        Ok(self.gates.existing_file(&self.gate_name)?)
     }
 
     /// Whether the gate's path still names this file. By the whole path: a replaced folder shows too.
@@ -143,7 +142,7 @@ impl KeyFiles {
 
     /// The folder of the wake files, if anybody ever waited.
     pub(crate) fn existing_waiters(&self) -> Result<Option<Dir>, Trouble> {
-        self.side.existing_folder(layout::WAITERS)
+        Ok(self.side.existing_folder(layout::WAITERS)?)
     }
 
     pub(crate) fn side(&self) -> &Dir {

@@ -7,16 +7,9 @@
 mod backend;
 mod breaking;
 mod config;
-#[cfg(not(unix))]
-#[path = "dir_portable.rs"]
-mod dir;
-#[cfg(unix)]
-#[path = "dir_unix.rs"]
-mod dir;
 mod enter;
 mod entry;
 mod error;
-mod filesystem;
 mod grant;
 mod holder;
 mod key;

@@ -6,10 +6,9 @@
 
 use std::{fs::File, io};
 
-use lock_core::{RequestId, wall_clock_us};
+use lock_core::{RequestId, dir, wall_clock_us};
 
 use crate::{
-    dir,
     entry::{Entry, RECORD, is_sealed, seal, u32_at, u64_at},
     turn,
 };

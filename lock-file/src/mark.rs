@@ -1,11 +1,11 @@
 //! The mark of a broken lease: its token, in a file beside the line, so that the holder's check finds it.
 
-use std::io;
-
-use lock_core::FencingToken;
+use lock_core::{
+    FencingToken,
+    dir::{self, Dir},
+};
 
 use crate::{
-    dir::{self, Dir},
     entry::{u32_at, u64_at},
     error::Trouble,
     layout,
@@ -21,20 +21,16 @@ pub(crate) fn place(side: &Dir, token: FencingToken) -> Result<(), Trouble> {
     bytes[8..].copy_from_slice(&sum.to_le_bytes());
     side.unlink(layout::BROKEN_NEW)?;
     let path = || side.path_of(layout::BROKEN_NEW);
-    let file = side.new_file(layout::BROKEN_NEW)?.ok_or_else(|| Trouble::Unsteady { path: path() })?;
+    let file = side.new_file(layout::BROKEN_NEW)?.ok_or_else(|| Trouble::unsteady(path()))?;
     dir::write_at(&file, &bytes, 0).map_err(Trouble::io("write", path()))?;
-    side.rename(layout::BROKEN_NEW, layout::BROKEN)
+    Ok(side.rename(layout::BROKEN_NEW, layout::BROKEN)?)
 }
 
 /// The token of the lease that was broken last; a damaged mark is none.
 pub(crate) fn read(side: &Dir) -> Result<Option<FencingToken>, Trouble> {
     let Some(file) = side.existing_file(layout::BROKEN)? else { return Ok(None) };
     let mut bytes = [0; MARK];
-    let length = dir::read_at(&file, &mut bytes, 0).map_err(|e: io::Error| Trouble::Io {
-        action: "read",
-        path: side.path_of(layout::BROKEN),
-        source: e,
-    })?;
+    let length = dir::read_at(&file, &mut bytes, 0).map_err(Trouble::io("read", side.path_of(layout::BROKEN)))?;
     let sealed = length == MARK && u32_at(&bytes, 8) == crc32fast::hash(&bytes[..8]);
     Ok(sealed.then(|| FencingToken(u64_at(&bytes, 0))))
 }

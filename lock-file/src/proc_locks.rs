@@ -4,10 +4,9 @@
 
 use std::{fs::File, path::Path};
 
-use crate::{
-    dir::{self, FileId},
-    error::Trouble,
-};
+use lock_core::dir::{self, FileId};
+
+use crate::error::Trouble;
 
 /// Whether a gate is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

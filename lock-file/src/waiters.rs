@@ -8,14 +8,14 @@
 
 use std::fs::File;
 
-use lock_core::{Owner, flock};
+use lock_core::{
+    FileError, Owner,
+    dir::{self, Dir, FileId},
+    flock,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    dir::{self, Dir, FileId},
-    error::Trouble,
-    layout,
-};
+use crate::{error::Trouble, layout};
 
 /// The longest owner record that is read: more is not one of ours.
 const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -76,7 +76,7 @@ impl WakeFile {
     pub(crate) fn remove(self, waiters: &Dir) -> Result<Sleepers, Trouble> {
         let unlinked = waiters.unlink(&layout::wake(self.process));
         let sleepers = Sleepers(self.file);
-        unlinked.map(|()| sleepers)
+        unlinked.map(|()| sleepers).map_err(Into::into)
     }
 
     /// Whether the name still names our file.
@@ -89,7 +89,7 @@ impl WakeFile {
         let path = || waiters.path_of(&new_name);
         // What a killed attempt of ours has left cannot be locked by anybody else: the number is ours alone.
         waiters.unlink(&new_name)?;
-        let file = waiters.new_file(&new_name)?.ok_or_else(|| Trouble::Unsteady { path: path() })?;
+        let file = waiters.new_file(&new_name)?.ok_or_else(|| Trouble::unsteady(path()))?;
         flock::exclusive(&file).map_err(Trouble::io("lock", path()))?;
         owners.write(&file, waiters, process)?;
         let id = dir::id_of(&file).map_err(Trouble::io("look at", path()))?;
@@ -125,8 +125,8 @@ pub(crate) fn life(waiters: &Dir, process: u64) -> Result<Life, Trouble> {
     let file = match waiters.existing_file(&name) {
         Ok(Some(file)) => file,
         // Something else in its place was not put there by a process of ours; who is alive puts its ticket back.
-        Ok(None) | Err(Trouble::Planted { .. }) => return Ok(Life::Dead),
-        Err(e) => return Err(e),
+        Ok(None) | Err(FileError::Planted { .. }) => return Ok(Life::Dead),
+        Err(e) => return Err(e.into()),
     };
     if flock::try_shared(&file).map_err(Trouble::io("lock", waiters.path_of(&name)))? {
         return Ok(Life::Dead);

@@ -1,4 +1,6 @@
 //! Opening files where the system is no Unix: by path, with the checks that std can make.
+//!
+//! For backends that keep files. An error names the path and the step; see [`FileError`].
 
 use std::{
     fs::{File, OpenOptions},
@@ -7,58 +9,66 @@ use std::{
     time::SystemTime,
 };
 
-use crate::error::Trouble;
+use crate::file_error::FileError;
 
 /// A folder, by its path.
 #[derive(Debug)]
-pub(crate) struct Dir {
+pub struct Dir {
     path: PathBuf,
 }
 
 /// Names one file: std shows no file numbers here, the time of its making is the closest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct FileId {
+pub struct FileId {
     made: Option<SystemTime>,
 }
 
 impl Dir {
     /// Opens the folder of the locks, making it where it is missing.
-    pub(crate) fn open_or_create(path: &Path) -> Result<Self, Trouble> {
-        std::fs::create_dir_all(path).map_err(Trouble::io("make the folder", path))?;
+    pub fn open_or_create(path: &Path) -> Result<Self, FileError> {
+        std::fs::create_dir_all(path).map_err(FileError::io("make the folder", path))?;
         Ok(Self { path: path.to_owned() })
     }
 
     /// Opens the folder of the locks if it is there.
-    pub(crate) fn open(path: &Path) -> Result<Option<Self>, Trouble> {
+    pub fn open(path: &Path) -> Result<Option<Self>, FileError> {
         Ok(path.is_dir().then(|| Self { path: path.to_owned() }))
     }
 
-    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+    /// Its path, as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// Opens a folder in this one, making it where it is missing.
-    pub(crate) fn folder(&self, name: &str) -> Result<Self, Trouble> {
+    pub fn folder(&self, name: &str) -> Result<Self, FileError> {
         let path = self.path_of(name);
         match std::fs::create_dir(&path) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(Trouble::io("make the folder", path)(e)),
-            _ => self.existing_folder(name)?.ok_or(Trouble::Unsteady { path }),
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(FileError::io("make the folder", path)(e)),
+            _ => self.existing_folder(name)?.ok_or(FileError::Unsteady { path }),
         }
     }
 
     /// Opens a folder in this one if it is there.
-    pub(crate) fn existing_folder(&self, name: &str) -> Result<Option<Self>, Trouble> {
+    pub fn existing_folder(&self, name: &str) -> Result<Option<Self>, FileError> {
         let path = self.path_of(name);
         match std::fs::symlink_metadata(&path) {
             Ok(found) if found.is_dir() => Ok(Some(Self { path })),
-            Ok(_) => Err(Trouble::Planted { path, what: "no folder, where one of ours must be" }),
+            Ok(_) => Err(FileError::Planted { path, what: "no folder, where one of ours must be" }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Trouble::io("look at", path)(e)),
+            Err(e) => Err(FileError::io("look at", path)(e)),
         }
     }
 
     /// Opens a file for reading and writing, making it where it is missing.
-    pub(crate) fn file(&self, name: &str) -> Result<File, Trouble> {
+    pub fn file(&self, name: &str) -> Result<File, FileError> {
         loop {
             if let Some(file) = self.existing_file(name)? {
                 return Ok(file);
@@ -70,51 +80,52 @@ impl Dir {
     }
 
     /// Opens a file for reading and writing if it is there.
-    pub(crate) fn existing_file(&self, name: &str) -> Result<Option<File>, Trouble> {
+    pub fn existing_file(&self, name: &str) -> Result<Option<File>, FileError> {
         let path = self.path_of(name);
         match std::fs::symlink_metadata(&path) {
             Ok(found) if found.is_file() => {}
-            Ok(_) => return Err(Trouble::Planted { path, what: "no regular file" }),
+            Ok(_) => return Err(FileError::Planted { path, what: "no regular file" }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Trouble::io("look at", path)(e)),
+            Err(e) => return Err(FileError::io("look at", path)(e)),
         }
         match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => Ok(Some(file)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Trouble::io("open", path)(e)),
+            Err(e) => Err(FileError::io("open", path)(e)),
         }
     }
 
     /// Makes a file; `None` when the name is taken.
-    pub(crate) fn new_file(&self, name: &str) -> Result<Option<File>, Trouble> {
+    pub fn new_file(&self, name: &str) -> Result<Option<File>, FileError> {
         let path = self.path_of(name);
         match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
             Ok(file) => Ok(Some(file)),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            Err(e) => Err(Trouble::io("make", path)(e)),
+            Err(e) => Err(FileError::io("make", path)(e)),
         }
     }
 
-    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Trouble> {
-        std::fs::rename(self.path_of(from), self.path_of(to)).map_err(Trouble::io("rename to", self.path_of(to)))
+    /// Renames a file in this folder, replacing what has the name.
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
+        std::fs::rename(self.path_of(from), self.path_of(to)).map_err(FileError::io("rename to", self.path_of(to)))
     }
 
     /// Unlinks a file; one that is not there is no error.
-    pub(crate) fn unlink(&self, name: &str) -> Result<(), Trouble> {
+    pub fn unlink(&self, name: &str) -> Result<(), FileError> {
         match std::fs::remove_file(self.path_of(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Trouble::io("unlink", self.path_of(name))(e)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FileError::io("unlink", self.path_of(name))(e)),
             _ => Ok(()),
         }
     }
 
     /// The file behind a name in this folder, if there is one. A link is not followed.
-    pub(crate) fn id_of(&self, name: &str) -> Result<Option<FileId>, Trouble> {
+    pub fn id_of(&self, name: &str) -> Result<Option<FileId>, FileError> {
         id_at(&self.path_of(name))
     }
 
     /// The names in this folder.
-    pub(crate) fn names(&self) -> Result<Vec<String>, Trouble> {
-        let list = || Trouble::io("list", &self.path);
+    pub fn names(&self) -> Result<Vec<String>, FileError> {
+        let list = || FileError::io("list", &self.path);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.path).map_err(list())? {
             names.extend(entry.map_err(list())?.file_name().into_string().ok());
@@ -124,26 +135,26 @@ impl Dir {
 }
 
 /// The file that is held open.
-pub(crate) fn id_of(file: &File) -> io::Result<FileId> {
+pub fn id_of(file: &File) -> io::Result<FileId> {
     Ok(FileId { made: file.metadata()?.created().ok() })
 }
 
 /// The file behind a path, if there is one. A link in the last place is not followed.
-pub(crate) fn id_at(path: &Path) -> Result<Option<FileId>, Trouble> {
+pub fn id_at(path: &Path) -> Result<Option<FileId>, FileError> {
     match std::fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(FileId { made: found.created().ok() })),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Trouble::io("look at", path)(e)),
+        Err(e) => Err(FileError::io("look at", path)(e)),
     }
 }
 
 /// Reads once: all there is up to the size of the buffer, as regular files do.
-pub(crate) fn read_once_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+pub fn read_once_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     positional::read(file, buffer, at)
 }
 
 /// Reads from `at` until `buffer` is full or the file ends; says how much was read.
-pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match positional::read(file, &mut buffer[filled..], at + filled as u64)? {
@@ -154,7 +165,8 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usi
     Ok(filled)
 }
 
-pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+/// Writes all of `bytes` at `at`.
+pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     let mut written = 0;
     while written < bytes.len() {
         match positional::write(file, &bytes[written..], at + written as u64)? {

@@ -1,29 +1,32 @@
 //! Whether a folder is on a file system where flock excludes nobody but this host.
 
-use crate::{dir::Dir, error::Trouble};
+use crate::{dir::Dir, file_error::FileError};
 
-/// Refuses a network file system. FUSE counts as one: what is behind it cannot be seen, and often it is sshfs.
+/// The network file system that the folder is on; `None` for a local one, and where the system does not tell. FUSE counts
+/// as one: what is behind it cannot be seen, and often it is sshfs.
+///
+/// # Errors
+/// The system's, with the folder.
 #[cfg(target_os = "linux")]
-pub(crate) fn refuse_network(dir: &Dir) -> Result<(), Trouble> {
-    let path = || dir.path_of("");
-    let found =
-        rustix::fs::fstatfs(dir.handle()).map_err(|e| Trouble::io("look at the file system of", path())(e.into()))?;
+pub fn network(dir: &Dir) -> Result<Option<&'static str>, FileError> {
+    let look = |e: rustix::io::Errno| FileError::io("look at the file system of", dir.path())(e.into());
+    let found = rustix::fs::fstatfs(dir.handle()).map_err(look)?;
     #[allow(
         clippy::unnecessary_cast,
         clippy::cast_sign_loss,
         clippy::cast_possible_truncation,
         reason = "a 32-bit number in a field whose type differs between processors"
     )]
-    match network_name(found.f_type as u32) {
-        Some(kind) => Err(Trouble::NetworkFileSystem { path: path(), kind }),
-        None => Ok(()),
-    }
+    Ok(network_name(found.f_type as u32))
 }
 
-/// Where the system does not tell, its documentation must.
+/// The network file system that the folder is on: unknown here, so the documentation must tell.
+///
+/// # Errors
+/// None.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn refuse_network(_dir: &Dir) -> Result<(), Trouble> {
-    Ok(())
+pub fn network(_dir: &Dir) -> Result<Option<&'static str>, FileError> {
+    Ok(None)
 }
 
 /// The numbers of statfs(2).
