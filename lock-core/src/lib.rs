@@ -51,7 +51,7 @@ pub use guard::{Guard, Permit};
 pub use held::{HELD_VARIABLE, HeldLease, HeldLeases};
 pub use key::{KEY_BYTES_MAX, LockKey};
 pub use lock::DistributedLock;
-pub use owner::{LABEL_BYTES_MAX, Owner, process_start};
+pub use owner::{LABEL_BYTES_MAX, Owner, process_is_stopped, process_start};
 pub use priority::{Priority, UnknownPriority};
 pub use registry::{Opening, Registry, StoreConfig};
 pub use request::{Entered, Lease, Place, Renewed, Request, RequestId, Ticket, Waited};

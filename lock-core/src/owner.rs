@@ -37,6 +37,18 @@ impl Owner {
     pub fn is_this_process(&self) -> bool {
         self.pid == std::process::id() && self.start == own_start(self.pid)
     }
+
+    /// Whether the owner's process runs on this host. A hint: where the system does not tell it is `false`.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        process_start(self.pid).is_some_and(|start| start == self.start || self.start == 0)
+    }
+
+    /// Whether the owner's process is proven to have ended. Where the system does not tell, it counts as alive.
+    #[must_use]
+    pub fn has_died(&self) -> bool {
+        self.start != 0 && !self.runs()
+    }
 }
 
 impl fmt::Display for Owner {
@@ -72,15 +84,39 @@ fn clean_label(label: &str) -> String {
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn process_start(pid: u32) -> Option<u64> {
+    stat(pid).map(|(_, start)| start)
+}
+
+/// Whether a process is stopped (SIGSTOP, a debugger); `None` where it does not run, or is a later one with the same
+/// number, or the system does not tell.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn process_is_stopped(pid: u32, start: u64) -> Option<bool> {
+    stat(pid).filter(|(_, now)| *now == start).map(|(state, _)| state.eq_ignore_ascii_case(&'T'))
+}
+
+/// State and start of a process, as proc(5) has them.
+#[cfg(target_os = "linux")]
+fn stat(pid: u32) -> Option<(char, u64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command in parentheses may hold spaces; field 22 (start time) is the 20th behind it.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+    // The command in parentheses may hold spaces; the state follows it, and the start 19 fields later.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
 }
 
 /// When the process started, in the host's own unit; `None` where it does not run or the system does not tell.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn process_start(_pid: u32) -> Option<u64> {
+    None
+}
+
+/// Whether a process is stopped; `None` where it does not run, or is a later one with the same number, or the system does
+/// not tell.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn process_is_stopped(_pid: u32, _start: u64) -> Option<bool> {
     None
 }
 
@@ -97,7 +133,8 @@ mod tests {
     #[test]
     fn this_process_knows_itself() {
         let me = Owner::current("me");
-        assert!(me.is_this_process());
+        assert!(me.is_this_process() && me.runs() == cfg!(target_os = "linux") && !me.has_died());
+        assert_eq!(process_is_stopped(me.pid, me.start), cfg!(target_os = "linux").then_some(false));
         assert!(!Owner { start: me.start + 1, ..me }.is_this_process());
     }
 }

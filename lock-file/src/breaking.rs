@@ -53,7 +53,7 @@ impl Section<'_> {
             }
             Err(e) => return Err(failed(e)),
         };
-        let proven = crate::observe::runs(owner) && matches!(self.seen()?.1, Seen::Lease(held) if held.owner == *owner);
+        let proven = owner.runs() && matches!(self.seen()?.1, Seen::Lease(held) if held.owner == *owner);
         if !proven {
             return refuse(format!("{owner} is not proven to be the holder any more"));
         }

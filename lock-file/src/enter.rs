@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use lock_core::{Entered, Place, Request, RequestId, Ticket, wall_clock_us};
+use lock_core::{Entered, Place, Request, RequestId, Ticket, process_is_stopped, wall_clock_us};
 use tokio::sync::Notify;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     key::{Section, Waiting},
     key_files::{Gate, KeyFiles},
     line::Line,
-    stopped, turn,
+    turn,
     waiters::{self, Life, WakeFile},
 };
 
@@ -58,7 +58,9 @@ impl Section<'_> {
         };
         if resting {
             // Whoever runs is awake, we are, and who was stopped is when it runs again: its place is its own from then on.
-            let runs = |e: &Entry| e.process == process || (e.rest == Rest::Stopped && stopped::runs_again(e));
+            let runs = |e: &Entry| {
+                e.process == process || (e.rest == Rest::Stopped && process_is_stopped(e.pid, e.start) == Some(false))
+            };
             let woken = |e: &mut Entry| {
                 !e.is_awake() && runs(e) && {
                     e.rest = Rest::Awake;

@@ -23,7 +23,6 @@ mod observe;
 mod proc_locks;
 mod renewal;
 mod sleeper;
-mod stopped;
 mod sweep;
 #[cfg(test)]
 mod testing;

@@ -53,7 +53,7 @@ impl Key {
     pub(crate) fn surely_held_under(&self, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
         let Some(files) = self.files() else { return Ok(None) };
         let record = Record::read(&files.holder).map_err(files.holder_trouble("read"))?;
-        let ours = record.held.is_some_and(|held| held.secret == secret && runs(&held.owner));
+        let ours = record.held.is_some_and(|held| held.secret == secret && held.owner.runs());
         if !ours || !files.are_in_place()? || mark::read(files.side())? == Some(record.last_token) {
             return Ok(None);
         }
@@ -87,7 +87,7 @@ impl Section<'_> {
         let settled = !matches!(seen, Seen::ChangingHands(_));
         let holder = match seen {
             Seen::Free => Holder::Free,
-            Seen::Lease(held) if has_died(&held.owner) => Holder::Ending { owner: held.owner },
+            Seen::Lease(held) if held.owner.has_died() => Holder::Ending { owner: held.owner },
             Seen::Lease(held) => Holder::Lease {
                 owner: held.owner,
                 token: record.last_token,
@@ -127,7 +127,7 @@ impl Section<'_> {
     fn seen_beside(&self, record: &Record) -> Result<Seen, Trouble> {
         let Some(gate) = self.files.existing_gate()? else { return Ok(Seen::Free) };
         let device = proc_locks::shown_device(&self.files.mutex);
-        let holder_runs = record.held.as_ref().is_some_and(|held| runs(&held.owner));
+        let holder_runs = record.held.as_ref().is_some_and(|held| held.owner.runs());
         match proc_locks::look(self.files.gate_path(), &gate, device, holder_runs)? {
             GateLock::Free => Ok(Seen::Free),
             GateLock::Locked(pid) => self.locker(record, pid),
@@ -138,7 +138,7 @@ impl Section<'_> {
         match (&record.held, pid) {
             // Its process may be dead while a supervisor holds on to the gate; but a later process of the same number is
             // another one.
-            (Some(held), Some(pid)) if held.owner.pid == pid && (runs(&held.owner) || process_start(pid).is_none()) => {
+            (Some(held), Some(pid)) if held.owner.pid == pid && (held.owner.runs() || process_start(pid).is_none()) => {
                 Ok(Seen::Lease(held.clone()))
             }
             // Where the system does not tell who has the gate, the record must: it is cleared before each release.
@@ -176,21 +176,11 @@ impl Section<'_> {
         let (record, seen) = self.seen()?;
         let broken = mark::read(self.files.side())? == Some(record.last_token);
         Ok(match seen {
-            Seen::Lease(held) if held.secret == secret && !has_died(&held.owner) => Some(record.last_token),
+            Seen::Lease(held) if held.secret == secret && !held.owner.has_died() => Some(record.last_token),
             _ => None,
         }
         .filter(|_| !broken))
     }
-}
-
-/// Whether the owner's process runs on this host. A hint: what it decides is only whether to look closer.
-pub(crate) fn runs(owner: &Owner) -> bool {
-    process_start(owner.pid).is_some_and(|start| start == owner.start || owner.start == 0)
-}
-
-/// Whether the owner's process is proven to have ended. Where the system does not tell, it counts as alive.
-fn has_died(owner: &Owner) -> bool {
-    owner.start != 0 && !runs(owner)
 }
 
 fn waiter(entry: &Entry, owner: Owner) -> Waiter {

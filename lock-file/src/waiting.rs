@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{Lease, Moment, RequestId, Ticket, Waited};
+use lock_core::{Lease, Moment, RequestId, Ticket, Waited, process_is_stopped};
 
 use crate::{
     enter::place,
@@ -10,7 +10,6 @@ use crate::{
     error::Trouble,
     key::{Key, Section},
     line::Line,
-    stopped,
     sweep::{Found, Watch},
     turn,
 };
@@ -124,7 +123,8 @@ impl Section<'_> {
             let asleep = |e: &mut Entry| {
                 let passed = ahead.contains(&e.process) && e.is_awake();
                 if passed {
-                    e.rest = if stopped::is_stopped(e) { Rest::Stopped } else { Rest::Asleep };
+                    e.rest =
+                        if process_is_stopped(e.pid, e.start) == Some(true) { Rest::Stopped } else { Rest::Asleep };
                 }
                 passed
             };
