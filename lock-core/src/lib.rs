@@ -38,6 +38,7 @@ mod state;
 mod sweep;
 mod thread;
 mod token;
+pub mod turn;
 
 pub use acquire::DistributedLockExt;
 pub use acquire_options::{AcquireOptions, TIMEOUT_DEFAULT, TTL_DEFAULT};

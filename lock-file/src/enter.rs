@@ -2,7 +2,11 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use lock_core::{Entered, Place, Request, RequestId, Ticket, process_is_stopped, wall_clock_us};
+use lock_core::{
+    Entered, Place, Request, RequestId, Ticket, process_is_stopped,
+    turn::{self, InLine},
+    wall_clock_us,
+};
 use tokio::sync::Notify;
 
 use crate::{
@@ -11,7 +15,6 @@ use crate::{
     key::{Section, Waiting},
     key_files::{Gate, KeyFiles},
     line::Line,
-    turn,
     waiters::{self, Life, WakeFile},
 };
 

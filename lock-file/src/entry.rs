@@ -2,10 +2,7 @@
 
 use std::{fs::File, io};
 
-use lock_core::{
-    Priority, RequestId, dir,
-    queue::{self, Standing},
-};
+use lock_core::{Priority, RequestId, dir, queue::Standing, turn::InLine};
 
 use crate::line::HEADER;
 
@@ -47,19 +44,6 @@ impl Entry {
         Ok(Self::decode(&bytes[..length]))
     }
 
-    pub(crate) fn standing(&self) -> Standing {
-        Standing { ticket: self.ticket, priority: self.priority, passed: self.passed }
-    }
-
-    pub(crate) fn is_awake(&self) -> bool {
-        self.rest == Rest::Awake
-    }
-
-    /// Whether so many later ones have passed it that it goes before all later ones.
-    pub(crate) fn is_aged(&self) -> bool {
-        self.passed >= queue::PASSED_MAX
-    }
-
     pub(crate) fn encode(&self) -> [u8; RECORD] {
         let mut bytes = [0; RECORD];
         bytes[..8].copy_from_slice(&self.ticket.to_le_bytes());
@@ -93,6 +77,20 @@ impl Entry {
             priority: *Priority::ALL.get(usize::from(bytes[58]))?,
             rest: [Rest::Awake, Rest::Asleep, Rest::Stopped].into_iter().find(|r| *r as u8 == bytes[59])?,
         })
+    }
+}
+
+impl InLine for Entry {
+    fn standing(&self) -> Standing {
+        Standing { ticket: self.ticket, priority: self.priority, passed: self.passed }
+    }
+
+    fn process(&self) -> u64 {
+        self.process
+    }
+
+    fn is_awake(&self) -> bool {
+        self.rest == Rest::Awake
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use lock_core::{FencingToken, Lease, Request, RequestId, flock, wall_clock_us};
+use lock_core::{
+    FencingToken, Lease, Request, RequestId, flock,
+    turn::{self, InLine},
+    wall_clock_us,
+};
 
 use crate::{
     entry::Entry,
@@ -11,7 +15,6 @@ use crate::{
     key::{HeldLease, Key, REPLACED_MAX, Section, Table, Waiting},
     key_files::{Gate, KeyFiles},
     line::Line,
-    turn,
 };
 
 /// How often a gate is tried that nobody is recorded to hold: a waiter that was woken for nothing has it for

@@ -26,7 +26,6 @@ mod sleeper;
 mod sweep;
 #[cfg(test)]
 mod testing;
-mod turn;
 mod waiters;
 mod waiting;
 

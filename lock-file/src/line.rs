@@ -6,12 +6,13 @@
 
 use std::{fs::File, io};
 
-use lock_core::{RequestId, dir, wall_clock_us};
-
-use crate::{
-    entry::{Entry, RECORD, is_sealed, seal, u32_at, u64_at},
-    turn,
+use lock_core::{
+    RequestId, dir,
+    turn::{self, InLine},
+    wall_clock_us,
 };
+
+use crate::entry::{Entry, RECORD, is_sealed, seal, u32_at, u64_at};
 
 const MAGIC: &[u8; 8] = b"tstkln02";
 pub(crate) const HEADER: usize = 64;

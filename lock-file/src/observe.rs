@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use lock_core::{FencingToken, Holder, KeyState, Moment, Owner, SecretHash, Waiter, background, flock, process_start};
+use lock_core::{
+    FencingToken, Holder, KeyState, Moment, Owner, SecretHash, Waiter, background, flock, process_start, turn,
+};
 
 use crate::{
     entry::Entry,
@@ -12,7 +14,6 @@ use crate::{
     line::Line,
     mark,
     proc_locks::{self, GateLock},
-    turn,
     waiters::{self, Life},
 };
 

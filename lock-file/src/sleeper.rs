@@ -6,14 +6,16 @@
 
 use std::{fs::File, sync::Arc};
 
-use lock_core::{RequestId, flock};
+use lock_core::{
+    RequestId, flock,
+    turn::{Turn, turn},
+};
 
 use crate::{
     error::Trouble,
     key::{Key, REPLACED_MAX, Section},
     key_files::{Gate, KeyFiles},
     line::{Header, Line},
-    turn::{Turn, turn},
 };
 
 /// How many threads may sleep for one key. One more is started each time a ticket of ours jumps ahead of where the others

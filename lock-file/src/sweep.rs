@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use lock_core::{FencingToken, Moment, RequestId, flock};
+use lock_core::{FencingToken, Moment, RequestId, flock, turn::InLine};
 use tokio::sync::Notify;
 
 use crate::{

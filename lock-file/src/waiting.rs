@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{Lease, Moment, RequestId, Ticket, Waited, process_is_stopped};
+use lock_core::{
+    Lease, Moment, RequestId, Ticket, Waited, process_is_stopped,
+    turn::{self, InLine},
+};
 
 use crate::{
     enter::place,
@@ -11,7 +14,6 @@ use crate::{
     key::{Key, Section},
     line::Line,
     sweep::{Found, Watch},
-    turn,
 };
 
 /// A live waiter that leaves a free lock lying for this long is passed over.

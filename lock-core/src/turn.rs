@@ -1,17 +1,27 @@
 //! Whose turn it is: where a process must sleep so that it is woken in time, from the line alone.
+//!
+//! For backends where each waiting process keeps one file locked, its wake file, and sleeps on that of the one ahead.
 
 use std::collections::HashSet;
 
-use lock_core::queue::{self, Standing};
+use crate::queue::{self, PASSED_MAX, Standing};
 
-use crate::entry::Entry;
+/// A ticket, as a backend has it whose waiting processes sleep on each other.
+pub trait InLine {
+    /// What the policy looks at.
+    fn standing(&self) -> Standing;
+    /// Names the process that waits.
+    fn process(&self) -> u64;
+    /// Whether it is waited for: not, while it leaves a free lock lying.
+    fn is_awake(&self) -> bool;
+}
 
 /// What a process with tickets in line has to do. Indices are into the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub enum Turn {
     /// It has no ticket.
     None,
-    /// Its ticket goes next: sleep on the gate.
+    /// Its ticket goes next: sleep on what the holder keeps locked.
     Head(usize),
     /// Others go first: sleep on the wake file of this ticket's process.
     Behind {
@@ -26,13 +36,14 @@ pub(crate) enum Turn {
 ///
 /// A wake file stands for the earliest ticket of its process. So a process sleeps on the one whose earliest ticket is the
 /// last before its own earliest: every wake file has one sleeper, and each grant wakes one process.
-pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
-    if !entries.iter().any(|e| e.process == process) {
+#[must_use]
+pub fn turn<E: InLine>(entries: &[E], process: u64) -> Turn {
+    if !entries.iter().any(|e| e.process() == process) {
         return Turn::None;
     }
-    let counts = |e: &Entry| e.is_awake() || e.process == process;
+    let counts = |e: &E| e.is_awake() || e.process() == process;
     if let Some(next) = next_among(entries, counts)
-        && entries[next].process == process
+        && entries[next].process() == process
     {
         return Turn::Head(next);
     }
@@ -41,10 +52,10 @@ pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
     let mut seen = HashSet::new();
     let mut last_ahead = None;
     for index in queue::order(&standings).into_iter().map(|at| counted[at]) {
-        if entries[index].process == process {
+        if entries[index].process() == process {
             return last_ahead.map_or(Turn::Head(index), |ahead| Turn::Behind { ahead, ours: index });
         }
-        if seen.insert(entries[index].process) {
+        if seen.insert(entries[index].process()) {
             last_ahead = Some(index);
         }
     }
@@ -53,20 +64,21 @@ pub(crate) fn turn(entries: &[Entry], process: u64) -> Turn {
 
 /// Tickets of other processes that go before `ours`, the earliest of its process, and did not before they aged: a better
 /// ticket of ours, not always the same one, was ahead of them.
-pub(crate) fn overtaken_by_age(entries: &[Entry], ours: usize) -> impl Iterator<Item = u64> + '_ {
-    let ours = &entries[ours];
-    let best = entries.iter().filter(|e| e.process == ours.process).map(|e| e.priority).max();
-    let overtakes = move |e: &&Entry| e.is_aged() && e.ticket < ours.ticket && Some(e.priority) < best;
-    entries.iter().filter(|e| e.process != ours.process).filter(overtakes).map(|e| e.ticket)
+pub fn overtaken_by_age<E: InLine>(entries: &[E], ours: usize) -> impl Iterator<Item = u64> + '_ {
+    let (process, limit) = (entries[ours].process(), entries[ours].standing().ticket);
+    let best = entries.iter().filter(|e| e.process() == process).map(|e| e.standing().priority).max();
+    let others = entries.iter().filter(move |e| e.process() != process).map(InLine::standing);
+    others.filter(move |s| s.passed >= PASSED_MAX && s.ticket < limit && Some(s.priority) < best).map(|s| s.ticket)
 }
 
 /// The ticket to be granted next among those that are awake.
-pub(crate) fn next_awake(entries: &[Entry]) -> Option<usize> {
-    next_among(entries, Entry::is_awake)
+#[must_use]
+pub fn next_awake<E: InLine>(entries: &[E]) -> Option<usize> {
+    next_among(entries, E::is_awake)
 }
 
 /// Without a copy of the line: this is between a release and the next grant.
-fn next_among(entries: &[Entry], counts: impl Fn(&Entry) -> bool + Copy) -> Option<usize> {
+fn next_among<E: InLine>(entries: &[E], counts: impl Fn(&E) -> bool + Copy) -> Option<usize> {
     let mut counted = entries.iter().enumerate().filter(|(_, e)| counts(e));
     let at = queue::next_of(counted.clone().map(|(_, e)| e.standing()))?;
     counted.nth(at).map(|(index, _)| index)
@@ -74,39 +86,46 @@ fn next_among(entries: &[Entry], counts: impl Fn(&Entry) -> bool + Copy) -> Opti
 
 /// Whether nobody who sleeps behind the process of the ticket at `index` need wake when that ticket leaves: it is not
 /// the earliest of its process, or another one of the process follows at once.
-pub(crate) fn keeps_place_without(entries: &[Entry], index: usize) -> bool {
-    let process = entries[index].process;
+#[must_use]
+pub fn keeps_place_without<E: InLine>(entries: &[E], index: usize) -> bool {
+    let process = entries[index].process();
     let order = order(entries);
     let position = order.iter().position(|&i| i == index).unwrap_or(0);
-    let ours = |&i: &usize| entries[i].process == process;
+    let ours = |&i: &usize| entries[i].process() == process;
     order[..position].iter().any(ours) || order.get(position + 1).is_some_and(ours)
 }
 
 /// The whole line in the order of its grants.
-pub(crate) fn order(entries: &[Entry]) -> Vec<usize> {
-    queue::order(&entries.iter().map(Entry::standing).collect::<Vec<_>>())
+#[must_use]
+pub fn order<E: InLine>(entries: &[E]) -> Vec<usize> {
+    queue::order(&entries.iter().map(E::standing).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
 mod tests {
-    use lock_core::{Priority, RequestId, queue::PASSED_MAX};
-
     use super::*;
-    use crate::entry::Rest;
+    use crate::Priority;
+
+    struct Entry {
+        standing: Standing,
+        process: u64,
+        awake: bool,
+    }
+
+    impl InLine for Entry {
+        fn standing(&self) -> Standing {
+            self.standing
+        }
+        fn process(&self) -> u64 {
+            self.process
+        }
+        fn is_awake(&self) -> bool {
+            self.awake
+        }
+    }
 
     fn entry(ticket: u64, process: u64, priority: Priority) -> Entry {
-        Entry {
-            ticket,
-            request: RequestId(ticket.into()),
-            process,
-            since_us: 0,
-            pid: 0,
-            start: 0,
-            passed: 0,
-            label: 0,
-            priority,
-            rest: Rest::Awake,
-        }
+        Entry { standing: Standing { ticket, priority, passed: 0 }, process, awake: true }
     }
 
     #[test]
@@ -126,7 +145,7 @@ mod tests {
     #[test]
     fn who_sleeps_is_not_waited_for_but_knows_its_own_turn() {
         let mut line = [entry(1, 1, Priority::Normal), entry(2, 2, Priority::Normal)];
-        line[0].rest = Rest::Asleep;
+        line[0].awake = false;
         assert_eq!((turn(&line, 1), turn(&line, 2)), (Turn::Head(0), Turn::Head(1)));
         assert_eq!(next_awake(&line), Some(1));
     }
@@ -136,11 +155,11 @@ mod tests {
         let overtaken = |line: &[Entry], ours| overtaken_by_age(line, ours).collect::<Vec<_>>();
         let mut line = [entry(1, 1, Priority::Low), entry(2, 2, Priority::Low), entry(9, 2, Priority::Urgent)];
         assert_eq!(overtaken(&line, 2), [0; 0]);
-        (line[0].passed, line[1].passed) = (PASSED_MAX, PASSED_MAX);
+        (line[0].standing.passed, line[1].standing.passed) = (PASSED_MAX, PASSED_MAX);
         assert_eq!(turn(&line, 2), Turn::Behind { ahead: 0, ours: 1 });
         // Whoever slept on process 2 did so for its urgent ticket, which is not its earliest any more.
         assert_eq!(overtaken(&line, 1), [1]);
-        line[2].priority = Priority::Low;
+        line[2].standing.priority = Priority::Low;
         assert_eq!(overtaken(&line, 1), [0; 0], "it went first anyway");
     }
 }
