@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use deliver::{
     Surface, SurfaceKind,
-    desktop::{Desktop, DesktopSurface, Refusal},
+    desktop::{Desktop, DesktopSurface, Refusal, portable::PortableDesktop},
     simulated::SimulatedDesktop,
 };
 
 use crate::{
     error::{CommandError, ErrorKind},
-    settings::Settings,
+    settings::{Driver, Settings},
 };
 
 /// Opens the surface. Connects to nothing yet.
@@ -24,7 +24,10 @@ pub(crate) fn open(kind: SurfaceKind, settings: &Settings) -> Result<Arc<dyn Sur
 pub(crate) fn connect(kind: SurfaceKind, settings: &Settings) -> Result<Box<dyn Desktop>, Refusal> {
     match kind {
         SurfaceKind::Simulated => simulated(settings),
-        _ => screen(),
+        _ => match settings.driver {
+            Driver::Verified => verified(),
+            Driver::Portable => portable(),
+        },
     }
 }
 
@@ -38,17 +41,31 @@ fn simulated(settings: &Settings) -> Result<Box<dyn Desktop>, Refusal> {
 
 /// The keeper of the clipboard outlives this process, so it is this program in another process.
 #[cfg(unix)]
-fn screen() -> Result<Box<dyn Desktop>, Refusal> {
-    use deliver::desktop::x11::{X11Desktop, keeper::KeeperCommand};
+fn keeper() -> Result<deliver::desktop::x11::keeper::KeeperCommand, Refusal> {
     let program = std::env::current_exe().map_err(|error| Refusal::NoDisplay {
         display: crate::env_vars::text(crate::env_vars::DISPLAY).unwrap_or_default(),
         why: format!("the clipboard keeper cannot be started, as this program does not find itself: {error}"),
     })?;
-    let keeper = KeeperCommand::new(program, crate::commands::KEEPER_ARGUMENTS);
-    Ok(Box::new(X11Desktop::connect(None, &keeper)?))
+    Ok(deliver::desktop::x11::keeper::KeeperCommand::new(program, crate::commands::KEEPER_ARGUMENTS))
+}
+
+#[cfg(unix)]
+fn verified() -> Result<Box<dyn Desktop>, Refusal> {
+    Ok(Box::new(deliver::desktop::x11::X11Desktop::connect(None, &keeper()?)?))
 }
 
 #[cfg(not(unix))]
-fn screen() -> Result<Box<dyn Desktop>, Refusal> {
-    Err(Refusal::NoDisplay { display: "of this system".into(), why: "only X11 is built yet".into() })
+fn verified() -> Result<Box<dyn Desktop>, Refusal> {
+    let why = "verified delivery needs X11; set `desktop.driver = \"portable\"`".into();
+    Err(Refusal::NoDisplay { display: "of this system".into(), why })
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn portable() -> Result<Box<dyn Desktop>, Refusal> {
+    Ok(Box::new(PortableDesktop::connect(None, &keeper()?)?))
+}
+
+#[cfg(any(windows, target_os = "macos"))]
+fn portable() -> Result<Box<dyn Desktop>, Refusal> {
+    Ok(Box::new(PortableDesktop::connect()?))
 }

@@ -27,14 +27,19 @@ fn rust_files() -> impl Iterator<Item = (PathBuf, String)> {
     })
 }
 
-/// Which of our crates each of our crates builds on, tests aside.
-fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+fn metadata(arguments: &[&str]) -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .args(["metadata", "--format-version=1", "--offline"])
+        .args(arguments)
         .current_dir(root())
         .output()
         .expect("cargo describes the workspace");
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Which of our crates each of our crates builds on, tests aside.
+fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = metadata(&["--no-deps"]);
     let name = |value: &serde_json::Value| value["name"].as_str().expect("a name").to_owned();
     let packages = metadata["packages"].as_array().expect("packages");
     let ours: BTreeSet<String> = packages.iter().map(name).collect();
@@ -62,6 +67,18 @@ fn dependencies_point_only_downward() {
         let upward: Vec<_> = arrows[package].iter().filter(|d| !may.contains(&d.as_str())).collect();
         assert!(upward.is_empty(), "{package} must not build on {upward:?}");
     }
+}
+
+/// enigo sends each key by every way in that is compiled and connects: two would type twice.
+#[test]
+fn enigo_has_one_way_in() {
+    let metadata = metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"]);
+    let nodes = metadata["resolve"]["nodes"].as_array().expect("what is built");
+    let is_enigo = |node: &&serde_json::Value| {
+        node["id"].as_str().is_some_and(|id| id.contains("/enigo@") || id.contains("#enigo@"))
+    };
+    let features: Vec<_> = nodes.iter().filter(is_enigo).map(|node| &node["features"]).collect();
+    assert_eq!(features, [&serde_json::json!(["x11rb"])]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Settings: resolved and validated, each value with its origin.
 
 mod agents;
+mod driver;
 pub(crate) mod edit;
 mod files;
 mod layers;
@@ -13,6 +14,7 @@ use std::{path::PathBuf, time::Duration};
 pub(crate) use agents::Agents;
 use config::{Value, ValueKind};
 use deliver::simulated::Address;
+pub(crate) use driver::Driver;
 pub(crate) use files::read_if_there;
 use lock_core::{HeldLeases, LockKey, Sweep};
 use raw::RawSettings;
@@ -37,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) lock: LockSettings,
     /// How messages are sent.
     pub(crate) send: SendSettings,
+    /// How the desktop is driven.
+    pub(crate) driver: Driver,
     /// Where the simulated desktop listens.
     pub(crate) simulated: Option<Address>,
     /// How `run` waits and ends its child.
@@ -124,6 +128,7 @@ impl Settings {
                 desktop_key: LockKey::new(raw.desktop.key)
                     .map_err(|error| CommandError::config(format!("`desktop.key`: {error}")))?,
             },
+            driver: raw.desktop.driver,
             simulated: raw.simulated.address.as_deref().map(simulated).transpose()?,
             run: RunSettings { timeout: raw.run.timeout.0, grace: raw.run.grace.0 },
             held: HeldLeases::parse(&env_vars::text(env_vars::HELD).unwrap_or_default()),

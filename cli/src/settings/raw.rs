@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use deliver::{ProfileOverrides, desktop::WindowIdentity};
 use serde::{Deserialize, Deserializer, de};
 
+use super::driver::Driver;
 use crate::args::parse_span;
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +63,7 @@ pub(crate) struct RawMessage {
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawDesktop {
     pub(crate) key: String,
+    pub(crate) driver: Driver,
 }
 
 #[derive(Debug, Default, Deserialize)]

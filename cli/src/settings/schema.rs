@@ -37,6 +37,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "\"messaging_pyautogui\"",
         "The lock of this desktop; the default one also holds off old senders",
     ),
+    setting(
+        "desktop.driver",
+        super::driver::Driver::DEFAULT,
+        "How the desktop is driven: verified (X11, check and act as one) or portable (looks before and after)",
+    ),
     optional("simulated.address", "Where the simulated desktop listens, for agents whose surface is simulated"),
     setting("run.timeout", "\"30s\"", "How long `run` waits for its lock"),
     setting("run.grace", "\"2s\"", "How long a child of `run` may take to end after TERM"),

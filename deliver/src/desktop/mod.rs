@@ -2,6 +2,7 @@
 
 mod driver;
 mod place;
+pub mod portable;
 pub mod protocol;
 mod refusal;
 mod surface;

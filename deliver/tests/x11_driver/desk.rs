@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use deliver::agent_windows::{Behaviour, Options};
 use deliver::desktop::{
     Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, WindowIdentity,
+    portable::PortableDesktop,
     x11::{
         X11Desktop,
         keeper::{self, KeeperCommand},
@@ -57,6 +58,10 @@ impl Desk {
         X11Desktop::connect(Some(self.display()), &keeper_command()).unwrap()
     }
 
+    pub(crate) fn portable(&self) -> PortableDesktop {
+        PortableDesktop::connect(Some(self.display()), &keeper_command()).unwrap()
+    }
+
     /// The middle of a window.
     pub(crate) fn point(&self, window: usize) -> Place {
         let (x, y) = self.windows.windows()[window].centre();
@@ -98,7 +103,7 @@ pub(crate) fn soon() -> Moment {
 
 /// Up to the paste.
 pub(crate) fn paste(
-    driver: &mut X11Desktop,
+    driver: &mut dyn Desktop,
     guard: &BlockingGuard,
     place: &Place,
     text: &str,
@@ -115,7 +120,7 @@ pub(crate) fn paste(
 
 /// One whole delivery, without the journal.
 pub(crate) fn deliver(
-    driver: &mut X11Desktop,
+    driver: &mut dyn Desktop,
     guard: &BlockingGuard,
     place: &Place,
     text: &str,

@@ -9,4 +9,5 @@ mod desk;
 mod hidden_focus;
 mod keeping;
 mod late_claims;
+mod portable;
 mod programs;

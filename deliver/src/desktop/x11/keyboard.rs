@@ -27,9 +27,9 @@ pub(super) struct Keyboard {
 
 /// A key that goes down or up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KeyStroke {
-    pub(super) key: Keycode,
-    pub(super) down: bool,
+pub(in crate::desktop) struct KeyStroke {
+    pub(in crate::desktop) key: Keycode,
+    pub(in crate::desktop) down: bool,
     /// The modifiers in force when it does; a foreign hotkey on exactly this would swallow it.
     pub(super) modifiers: u16,
 }

@@ -31,6 +31,7 @@ mod screens;
 mod stopped;
 mod stream;
 mod sweep;
+mod watched;
 mod window;
 
 use std::{cell::Cell, time::Duration};
@@ -54,6 +55,7 @@ use self::{
 };
 use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
 
+pub(super) use keyboard::KeyStroke;
 pub use probe::{Probe, probe};
 pub use screens::Screen;
 
@@ -79,6 +81,8 @@ pub struct X11Desktop {
     keyboard_is_stale: Cell<bool>,
     /// Modifiers and layout as last seen.
     keyboard_state: u16,
+    /// Focus, pointer or key grabs have changed in a watched window.
+    stirred: Cell<bool>,
     /// Never shown: the window of grabs that are meant to fail.
     probe_window: Window,
     target: Option<Target>,
@@ -105,6 +109,7 @@ impl X11Desktop {
             keyboard,
             keyboard_is_stale: Cell::new(false),
             keyboard_state: 0,
+            stirred: Cell::new(false),
             probe_window,
             target: None,
             offer: None,

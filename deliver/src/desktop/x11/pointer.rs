@@ -37,6 +37,13 @@ pub(super) struct Moved {
     ours: (i16, i16),
 }
 
+impl Moved {
+    /// The pointer is at `position` and goes to `ours`; an earlier move of the same delivery knows where it was first.
+    pub(super) fn since(earlier: Option<Self>, position: (i16, i16), ours: (i16, i16)) -> Self {
+        Self { was: earlier.map_or(position, |moved| moved.was), ours }
+    }
+}
+
 /// What came of an attempt to click.
 enum Clicked {
     Done,
@@ -72,10 +79,9 @@ impl X11Desktop {
             drop(grab);
             return Ok(Clicked::Covered(chain));
         }
-        let was = self.moved.map_or(before.position, |moved| moved.was);
         // Asked before the first event: from here on something is touched.
         still_permitted(permit)?;
-        self.moved = Some(Moved { was, ours: target.point });
+        self.moved = Some(Moved::since(self.moved, before.position, target.point));
         self.display.move_pointer(target.point)?;
         // Barriers and confining grabs can stop a pointer short of where it was sent.
         let there = self.display.under_pointer(&chain)?;
@@ -112,7 +118,7 @@ impl X11Desktop {
     }
 
     /// Asks the window manager once to bring the target up; returns what still covers it, `None` when nothing does.
-    fn raise(&self, target: &Target, covered_by: Vec<Window>) -> Result<Option<Vec<Window>>, Refusal> {
+    pub(super) fn raise(&self, target: &Target, covered_by: Vec<Window>) -> Result<Option<Vec<Window>>, Refusal> {
         let Some(top) = self.display.managed_window(&target.chain)? else { return Ok(Some(covered_by)) };
         let events = EventMask::SUBSTRUCTURE_NOTIFY | EventMask::PROPERTY_CHANGE | EventMask::FOCUS_CHANGE;
         self.display.select(self.display.root, events)?;

@@ -153,7 +153,7 @@ impl X11Desktop {
     }
 
     /// Reads the keyboard anew when the server said that it has changed.
-    fn refresh_keyboard(&mut self) -> Result<(), Refusal> {
+    pub(super) fn refresh_keyboard(&mut self) -> Result<(), Refusal> {
         if self.keyboard_is_stale.take() {
             self.keyboard = Keyboard::read(&self.display)?;
         }
@@ -184,6 +184,9 @@ impl X11Desktop {
     fn note_event(&self, event: &Event) {
         match event {
             Event::MappingNotify(_) => self.keyboard_is_stale.set(true),
+            Event::FocusIn(_) | Event::FocusOut(_) | Event::EnterNotify(_) | Event::LeaveNotify(_) => {
+                self.stirred.set(true);
+            }
             // Of a window that was watched and has gone.
             Event::Error(error) => tracing::trace!(?error, "an X error"),
             _ => {}

@@ -1,0 +1,117 @@
+//! The portable driver: enigo's hands, the system's clipboard, and as much looking as the system allows.
+//!
+//! Only the verified X11 driver makes a check and the act that relies on it one. Here the driver looks, acts, and looks
+//! again: a window that comes up in the instant between can still get a key. That cannot be prevented, but where it is seen or
+//! cannot be ruled out, `submitted` is not claimed.
+//!
+//! | | X11 | Windows | macOS |
+//! |---|---|---|---|
+//! | target | windows under the point, their client | window under the point, its process and that one's start | window under the point, its process |
+//! | focus | focus on the windows under the pointer | foreground window, and the focus within its process | frontmost process |
+//! | between look and look | the server's log of focus, crossings and grabs: nothing is missed | the log of foreground changes | nothing |
+//! | chord | key by key | one `SendInput`: no other key in between | one event with its modifiers |
+//! | clipboard | the keeper's: its owner | the system's: sequence number | the system's: change count |
+//! | fetch by the target | seen, and whose | not seen | not seen |
+//! | `submitted` is claimed | when all of this was seen | never | never |
+//!
+//! Where a fetch is not seen, Enter has this rule: the paste was seen to go to the target; the profile's settle time has
+//! passed, and no less than 250 ms; then foreground and clipboard are still as they were. The outcome is `uncertain`
+//! (`fetch_not_observed`), and the text stays on the clipboard, for the target may still read it.
+//!
+//! On X11 the clipboard is the keeper's and not arboard's: an owner that ends with its sender hangs some targets for good.
+//!
+//! What is seen nowhere: which of several text fields of one window has the focus, and on X11 a key that somebody else
+//! presses between those of a chord.
+
+mod hands;
+mod system;
+#[cfg(all(unix, not(target_os = "macos")))]
+mod x11;
+
+use std::fmt;
+
+use lock_core::{Moment, Permit};
+
+use self::system::System;
+#[cfg(all(unix, not(target_os = "macos")))]
+use self::x11::X11 as Native;
+use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+
+/// This system's desktop, driven by looking before and after each act.
+pub struct PortableDesktop {
+    system: Native,
+}
+
+impl PortableDesktop {
+    /// Connects to a display (`None`: the one that DISPLAY names) and to its clipboard keeper, started by `keeper` where
+    /// there is none. To be called before the lock is taken.
+    ///
+    /// # Errors
+    /// [`Refusal::NoDisplay`] says what is missing.
+    #[cfg(all(unix, not(target_os = "macos")))]
+    pub fn connect(display: Option<&str>, keeper: &super::x11::keeper::KeeperCommand) -> Result<Self, Refusal> {
+        Ok(Self { system: Native::connect(display, keeper)? })
+    }
+}
+
+impl fmt::Debug for PortableDesktop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PortableDesktop")
+    }
+}
+
+impl Desktop for PortableDesktop {
+    fn sight(&self) -> Sight {
+        self.system.sight()
+    }
+
+    fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
+        self.system.bind(place)
+    }
+
+    fn sweep(&mut self, permit: &Permit<'_>) -> Result<Vec<String>, Refusal> {
+        still_permitted(permit)?;
+        self.system.take_up(permit)
+    }
+
+    fn click(&mut self, permit: &Permit<'_>, target: &Bound) -> Result<(), Refusal> {
+        self.system.lies_open(target)?;
+        still_permitted(permit)?;
+        self.system.move_pointer(target)?;
+        self.system.pointer_is_on(target)?;
+        still_permitted(permit)?;
+        self.system.click()
+    }
+
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+        self.system.await_focus(target, until)
+    }
+
+    fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal> {
+        still_permitted(permit)?;
+        self.system.offer(permit, text, selection)
+    }
+
+    fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal> {
+        let strokes = self.system.may_press(target, chord)?;
+        still_permitted(permit)?;
+        self.system.press(&strokes)?;
+        self.system.reached(target).map_err(|refusal| match refusal {
+            broken @ Refusal::Disconnected { .. } => broken,
+            seen => Refusal::PressNotSeen { why: seen.to_string() },
+        })
+    }
+
+    fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {
+        self.system.await_fetched(target, rule, until)
+    }
+
+    fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal> {
+        self.system.restore(permit)
+    }
+}
+
+/// Asked right before each act: the lease may have ended since the step began.
+fn still_permitted(permit: &Permit<'_>) -> Result<(), Refusal> {
+    permit.check().map_err(|lost| Refusal::LeaseLost(lost.to_string()))
+}

@@ -1,0 +1,54 @@
+//! What one system lets the portable driver see and do.
+
+use lock_core::{Moment, Permit};
+
+use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+
+/// One system. [`super::PortableDesktop`] asks the permit and keeps the order: look, act, look again.
+pub(super) trait System: Send {
+    /// A chord as the keyboard has it now.
+    type Strokes;
+
+    /// What this system lets be seen.
+    fn sight(&self) -> Sight;
+
+    /// Finds the window that `place` names. Touches nothing.
+    fn bind(&mut self, place: &Place) -> Result<Bound, Refusal>;
+
+    /// Makes hands for this hold of the lock, and releases what a dead predecessor left down.
+    fn take_up(&mut self, permit: &Permit<'_>) -> Result<Vec<String>, Refusal>;
+
+    /// Refuses unless the target lies open under its point and nobody else is at the input devices.
+    fn lies_open(&mut self, target: &Bound) -> Result<(), Refusal>;
+
+    /// Moves the pointer to the target.
+    fn move_pointer(&mut self, target: &Bound) -> Result<(), Refusal>;
+
+    /// Refuses unless the pointer has arrived and the target is under it.
+    fn pointer_is_on(&mut self, target: &Bound) -> Result<(), Refusal>;
+
+    /// Presses and releases the left button where the pointer is.
+    fn click(&mut self) -> Result<(), Refusal>;
+
+    /// Waits until keys go to the target.
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal>;
+
+    /// Puts `text` on the clipboard.
+    fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal>;
+
+    /// Refuses unless `chord` would go to the target and the clipboard is ours; from now on, what could lead it elsewhere
+    /// is noted.
+    fn may_press(&mut self, target: &Bound, chord: &Chord) -> Result<Self::Strokes, Refusal>;
+
+    /// Presses and releases the keys. An error leaves open what was pressed.
+    fn press(&mut self, strokes: &Self::Strokes) -> Result<(), Refusal>;
+
+    /// Refuses, in words, if anything since [`Self::may_press`] could have led the keys elsewhere.
+    fn reached(&mut self, target: &Bound) -> Result<(), Refusal>;
+
+    /// As [`crate::desktop::Desktop::await_fetched`].
+    fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal>;
+
+    /// As [`crate::desktop::Desktop::restore`].
+    fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal>;
+}

@@ -1,0 +1,109 @@
+//! X11: enigo's hands, while the verified driver's eyes and clipboard look on over a connection of their own.
+
+use lock_core::{Moment, Permit};
+
+use super::{hands::Hands, system::System};
+use crate::desktop::{
+    Bound, Chord, Desktop as _, FetchRule, Fetched, Place, Refusal, Selection, Sight,
+    x11::{KeyStroke, X11Desktop, keeper::KeeperCommand},
+};
+
+/// An X11 display, seen by [`X11Desktop`] and touched by enigo.
+pub(super) struct X11 {
+    eyes: X11Desktop,
+    hands: Option<Hands>,
+}
+
+impl X11 {
+    pub(super) fn connect(display: Option<&str>, keeper: &KeeperCommand) -> Result<Self, Refusal> {
+        let mut this = Self { eyes: X11Desktop::connect(display, keeper)?, hands: None };
+        // Found out now, not under the lock: enigo refuses a keyboard without a free key.
+        this.reach()?;
+        Ok(this)
+    }
+
+    fn reach(&mut self) -> Result<&mut Hands, Refusal> {
+        let display = self.eyes.display_name().to_owned();
+        let hands = Hands::new(Some(&display));
+        let hands = hands.map_err(|error| Refusal::NoDisplay { display, why: format!("enigo: {error}") })?;
+        Ok(self.hands.insert(hands))
+    }
+
+    fn hands(&mut self) -> Result<&mut Hands, Refusal> {
+        if self.hands.is_none() {
+            self.reach()?;
+        }
+        let none = Refusal::Disconnected { during: "reaching for the devices", why: "enigo has no connection".into() };
+        self.hands.as_mut().ok_or(none)
+    }
+}
+
+impl System for X11 {
+    type Strokes = Vec<KeyStroke>;
+
+    fn sight(&self) -> Sight {
+        self.eyes.sight()
+    }
+
+    fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
+        self.eyes.bind(place)
+    }
+
+    fn take_up(&mut self, permit: &Permit<'_>) -> Result<Vec<String>, Refusal> {
+        self.reach()?;
+        self.eyes.sweep(permit)
+    }
+
+    fn lies_open(&mut self, target: &Bound) -> Result<(), Refusal> {
+        self.eyes.lies_open(target)
+    }
+
+    fn move_pointer(&mut self, target: &Bound) -> Result<(), Refusal> {
+        let (x, y) = self.eyes.note_move_to(target)?;
+        self.hands()?.move_to((x.into(), y.into()))
+    }
+
+    fn pointer_is_on(&mut self, target: &Bound) -> Result<(), Refusal> {
+        self.eyes.pointer_is_on(target)
+    }
+
+    fn click(&mut self) -> Result<(), Refusal> {
+        self.hands()?.click()
+    }
+
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+        self.eyes.await_focus(target, until)
+    }
+
+    fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal> {
+        self.eyes.offer(permit, text, selection)
+    }
+
+    fn may_press(&mut self, target: &Bound, chord: &Chord) -> Result<Self::Strokes, Refusal> {
+        self.eyes.may_press(target, chord)
+    }
+
+    fn press(&mut self, strokes: &Self::Strokes) -> Result<(), Refusal> {
+        self.eyes.note_paste();
+        let hands = self.hands()?;
+        let pressed = strokes.iter().try_for_each(|stroke| hands.key(stroke.key, stroke.down));
+        if pressed.is_err() {
+            // Dropped, they release what they still hold.
+            self.hands = None;
+        }
+        pressed
+    }
+
+    fn reached(&mut self, target: &Bound) -> Result<(), Refusal> {
+        self.eyes.still_undisturbed(target)
+    }
+
+    fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {
+        self.eyes.await_fetched(target, rule, until)
+    }
+
+    fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal> {
+        self.hands = None;
+        self.eyes.restore(permit)
+    }
+}

@@ -1,0 +1,316 @@
+//! The portable driver on X11: what arrives, and that nothing is claimed that was not seen.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use deliver::{
+    Agent, Deliverer, Journal, Message, Profile, Receipt, SendOptions, State, SurfaceKind,
+    agent_windows::{Behaviour, Fetch, Waiting},
+    desktop::{Desktop as _, DesktopSurface, Place, Refusal, portable::PortableDesktop},
+};
+use lock_core::{LockKey, ThreadLock};
+use tests::{
+    chromium::Chromium,
+    clipboard::{self, Answer, ClipboardOwner},
+    hand::{Hand, key},
+    openbox::Openbox,
+    require,
+    xterm::{Xterm, XtermPaste},
+    xvfb::Xvfb,
+};
+use x11rb::{
+    CURRENT_TIME,
+    connection::Connection as _,
+    protocol::xproto::{ConnectionExt as _, GrabMode, InputFocus, ModMask, Window},
+    rust_connection::RustConnection,
+};
+
+use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, keeper_command, paste, soon};
+
+/// A sender by the whole protocol, with journal and lock.
+struct Sender {
+    deliverer: Deliverer,
+    runtime: tokio::runtime::Runtime,
+    _root: tempfile::TempDir,
+}
+
+impl Sender {
+    fn on(display: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let name = LockKey::new("desktop/portable").unwrap();
+        let display = display.to_owned();
+        let surface =
+            DesktopSurface::new(move || Ok(Box::new(PortableDesktop::connect(Some(&display), &keeper_command())?)));
+        let journal = Journal::open(root.path(), &name).unwrap();
+        let deliverer = Deliverer::new(Arc::new(ThreadLock::new()), name, Arc::new(surface), journal);
+        Self { deliverer, runtime: tokio::runtime::Runtime::new().unwrap(), _root: root }
+    }
+
+    /// `name` tells apart what may stand unsent in one window's box from another's.
+    fn send(&self, name: &str, place: Place, profile: &Profile, text: &str) -> Receipt {
+        let agent = Agent { name: name.into(), surface: SurfaceKind::Desktop, place, profile: profile.clone() };
+        let (message, _) = Message::new(text).unwrap();
+        let options = SendOptions { timeout: DEADLINE, ..SendOptions::default() };
+        self.runtime.block_on(self.deliverer.send(&message, &agent, &options)).unwrap()
+    }
+}
+
+fn all_are_submitted(behaviour: Behaviour) {
+    let mut desk = Desk::with(4, behaviour);
+    let sender = Sender::on(desk.display());
+    for nth in 0..60 {
+        let (window, text) = (nth % 4, format!("message {nth}\nsecond line"));
+        let receipt = sender.send(&format!("Agent-{window}"), desk.point(window), &Profile::default(), &text);
+        assert_eq!(receipt.state, State::Submitted, "{receipt:?}");
+    }
+    let (mut submitted, drafts) = desk.settled();
+    submitted.sort_by_key(|(_, text)| text.split(' ').nth(1).and_then(|n| n.split('\n').next()?.parse::<u32>().ok()));
+    let expected: Vec<_> = (0..60).map(|nth| (nth % 4, format!("message {nth}\nsecond line"))).collect();
+    assert_eq!(submitted, expected);
+    assert_eq!(drafts, Vec::<String>::new());
+}
+
+#[test]
+fn each_message_arrives_in_windows_that_wait_for_their_paste() {
+    require!("Xvfb");
+    all_are_submitted(Behaviour::default());
+}
+
+#[test]
+fn each_message_arrives_in_windows_that_do_not_wait() {
+    require!("Xvfb");
+    all_are_submitted(Behaviour { waiting: Waiting::Impatient, ..Behaviour::default() });
+}
+
+#[test]
+fn each_message_arrives_where_keys_follow_the_pointer() {
+    require!("Xvfb");
+    all_are_submitted(Behaviour { focus_on_click: false, ..Behaviour::default() });
+}
+
+#[test]
+fn each_message_arrives_in_terminals_under_a_window_manager() {
+    require!("Xvfb", "xterm", "openbox");
+    let xvfb = Xvfb::start();
+    let _manager = Openbox::start(xvfb.display());
+    let terminals = [(XtermPaste::CtrlShiftV, (0, 0)), (XtermPaste::ShiftInsertPrimary, (700, 0))];
+    let terminals = terminals.map(|(paste, at)| Xterm::start_at(xvfb.display(), paste, "terminal", at));
+    let sender = Sender::on(xvfb.display());
+    for nth in 0..20 {
+        let (x, y) = terminals[nth % 2].centre();
+        let place = Place { point: Some((x.into(), y.into())), window: None };
+        let profile = Profile::named(["terminal", "xterm"][nth % 2]).unwrap();
+        let receipt = sender.send(&format!("Agent-{}", nth % 2), place, &profile, &format!("message {nth}"));
+        assert_eq!(receipt.state, State::Submitted, "{receipt:?}");
+    }
+    for (window, terminal) in terminals.iter().enumerate() {
+        let expected: Vec<_> = (0..10).map(|nth| format!("message {}", nth * 2 + window)).collect();
+        tests::probe::until(DEADLINE, "ten lines", || terminal.record().messages().len() >= 10);
+        assert_eq!(terminal.record().messages(), expected);
+    }
+}
+
+#[test]
+fn each_message_arrives_in_a_browser() {
+    require!("Xvfb", "chromium");
+    let xvfb = Xvfb::start();
+    let browser = Chromium::start(xvfb.display());
+    let sender = Sender::on(xvfb.display());
+    let (boxes, profile) = (browser.boxes().len(), Profile::named("chromium").unwrap());
+    for nth in 0..24 {
+        let (x, y) = browser.boxes()[nth % boxes].centre();
+        let place = Place { point: Some((x.into(), y.into())), window: None };
+        let receipt = sender.send(&format!("Agent-{}", nth % boxes), place, &profile, &format!("message {nth}\nmore"));
+        assert_eq!(receipt.state, State::Submitted, "{receipt:?}");
+    }
+    let messages = browser.wait_messages(24, DEADLINE);
+    for (nth, message) in messages.iter().enumerate() {
+        assert_eq!((message.index, message.text.as_str()), (nth % boxes, &*format!("message {nth}\nmore")));
+    }
+}
+
+#[test]
+fn keys_are_pressed_by_the_keyboard_s_present_mapping() {
+    require!("Xvfb", "setxkbmap");
+    let desk = Desk::with(1, Behaviour::default());
+    let (mut driver, guard) = (desk.portable(), guard());
+    for (nth, layout) in ["us", "dvorak", "us,ru"].into_iter().enumerate() {
+        let mapped = std::process::Command::new("setxkbmap").args(["-display", desk.display(), layout]).status();
+        assert!(mapped.unwrap().success());
+        deliver(&mut driver, &guard, &desk.point(0), layout, ONCE)
+            .unwrap_or_else(|refusal| panic!("{layout}: {refusal}"));
+        assert_eq!(desk.submitted(nth + 1).pop(), Some((0, layout.to_owned())));
+    }
+}
+
+#[test]
+fn an_enter_that_a_hotkey_takes_is_seen_and_not_claimed() {
+    require!("Xvfb");
+    let mut desk = Desk::with(1, Behaviour::default());
+    let (stranger, screen) = RustConnection::connect(Some(desk.display())).unwrap();
+    let root = stranger.setup().roots[screen].root;
+    let mode = GrabMode::ASYNC;
+    stranger.grab_key(false, root, ModMask::from(0u16), 36, mode, mode).unwrap().check().unwrap();
+    let receipt = Sender::on(desk.display()).send("Agent-1", desk.point(0), &Profile::default(), "text");
+    let code = receipt.reason.as_ref().map(|reason| reason.code.as_ref());
+    assert_eq!(
+        (receipt.state, receipt.submitted, code),
+        (State::Uncertain, false, Some("press_not_seen")),
+        "{receipt:?}"
+    );
+    assert_eq!(desk.settled(), (Vec::new(), vec!["text".to_owned()]));
+}
+
+#[test]
+fn no_enter_follows_when_the_focus_has_gone_after_the_paste() {
+    require!("Xvfb");
+    let mut desk = Desk::with(2, Behaviour::default());
+    let (mut driver, guard) = (desk.portable(), guard());
+    let (stranger, _) = RustConnection::connect(Some(desk.display())).unwrap();
+    let target = paste(&mut driver, &guard, &desk.point(0), "text").unwrap();
+    driver.await_fetched(&target, ONCE, soon()).unwrap();
+    give_focus(&stranger, desk.windows.windows()[1].id);
+    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    assert!(matches!(refused, Err(Refusal::FocusElsewhere { .. })), "{refused:?}");
+    assert_eq!(desk.settled(), (Vec::new(), vec!["text".to_owned()]));
+}
+
+#[test]
+fn no_enter_follows_when_the_clipboard_was_taken() {
+    require!("Xvfb");
+    let mut desk = Desk::with(1, Behaviour::default());
+    let (mut driver, guard) = (desk.portable(), guard());
+    let target = paste(&mut driver, &guard, &desk.point(0), "text").unwrap();
+    driver.await_fetched(&target, ONCE, soon()).unwrap();
+    let _thief = ClipboardOwner::own(desk.display(), clipboard::Selection::Clipboard, "stolen", Answer::Whole);
+    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    assert!(matches!(refused, Err(Refusal::ClipboardTaken { .. })), "{refused:?}");
+    assert_eq!(desk.settled(), (Vec::new(), vec!["text".to_owned()]));
+}
+
+#[test]
+fn a_target_that_never_fetches_gets_no_enter() {
+    require!("Xvfb");
+    let mut desk = Desk::with(1, Behaviour { fetch: Fetch::Never, ..Behaviour::default() });
+    let profile = Profile { fetch_timeout: Duration::from_millis(100), ..Profile::default() };
+    let receipt = Sender::on(desk.display()).send("Agent-1", desk.point(0), &profile, "text");
+    let code = receipt.reason.as_ref().map(|reason| reason.code.as_ref());
+    assert_eq!((receipt.state, code), (State::Uncertain, Some("not_fetched")), "{receipt:?}");
+    assert_eq!(desk.settled().0, Vec::new());
+}
+
+#[test]
+fn keys_that_somebody_holds_are_swept_or_respected() {
+    require!("Xvfb");
+    let mut desk = Desk::with(1, Behaviour::default());
+    let (mut driver, guard) = (desk.portable(), guard());
+    let hand = Hand::on(desk.display());
+    hand.press(&[key::CTRL]);
+    assert_eq!(driver.sweep(&guard.permit()).unwrap(), ["key Ctrl"]);
+    let target = paste(&mut driver, &guard, &desk.point(0), "text").unwrap();
+    driver.await_fetched(&target, ONCE, soon()).unwrap();
+    hand.press(&[key::SHIFT]);
+    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    assert_eq!(refused, Err(Refusal::Interference { device: "the keyboard: Shift is held".into() }));
+    hand.release(&[key::SHIFT]);
+    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    assert_eq!(desk.settled(), (vec![(0, "text".into())], Vec::new()));
+}
+
+fn give_focus(stranger: &RustConnection, window: Window) {
+    stranger.set_input_focus(InputFocus::POINTER_ROOT, window, CURRENT_TIME).unwrap();
+    stranger.get_input_focus().unwrap().reply().unwrap();
+}
+
+/// What came of deliveries against an adversary.
+#[derive(Debug, Default)]
+struct Tally {
+    tried: usize,
+    claimed: usize,
+    /// Texts that were submitted, or stand, in a window that is not theirs.
+    in_wrong_window: usize,
+    /// Enters that no receipt claims.
+    unclaimed_enters: usize,
+}
+
+/// Sends `tried` messages to two windows in turn while `adversary` is at work, and holds the claims against what arrived.
+fn against(desk: &mut Desk, tried: usize, profile: &Profile, mut adversary: impl FnMut() + Send) -> Tally {
+    let sender = Sender::on(desk.display());
+    let done = AtomicBool::new(false);
+    let mut claimed = Vec::new();
+    thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                adversary();
+            }
+        });
+        for nth in 0..tried {
+            let text = format!("for {} number {nth};", nth % 2);
+            // A name of its own for each: what another left unsent is told from the texts themselves.
+            let receipt = sender.send(&format!("Agent-{nth}"), desk.point(nth % 2), profile, &text);
+            assert!(receipt.submitted == (receipt.state == State::Submitted), "{receipt:?}");
+            claimed.extend(receipt.submitted.then_some((nth % 2, text)));
+        }
+        done.store(true, Ordering::Relaxed);
+        worker.join().unwrap();
+    });
+    let (submitted, drafts) = desk.settled();
+    let strays = |window: usize, text: &str| text.matches(&format!("for {} ", 1 - window)).count();
+    let mut tally = Tally { tried, claimed: claimed.len(), ..Tally::default() };
+    tally.in_wrong_window = submitted.iter().map(|(window, text)| strays(*window, text)).sum();
+    tally.unclaimed_enters = submitted.len().saturating_sub(claimed.len());
+    for (window, text) in &claimed {
+        // At the end: what an unclaimed delivery left unsent in the box goes before it.
+        let arrived = submitted.iter().filter(|(at, line)| at == window && line.ends_with(text.as_str())).count();
+        assert_eq!(arrived, 1, "{text} was claimed: {submitted:?}; unsent: {drafts:?}");
+    }
+    tally
+}
+
+fn tell(what: &str, tally: &Tally) {
+    use std::io::Write as _;
+    // The runner swallows what a test that passes prints.
+    let _ = writeln!(std::io::stderr(), "portable driver against {what}: {tally:?}");
+}
+
+#[test]
+fn against_a_focus_flipper_only_what_was_seen_is_claimed() {
+    require!("Xvfb");
+    let mut desk = Desk::with(2, Behaviour { waiting: Waiting::Impatient, ..Behaviour::default() });
+    let (stranger, _) = RustConnection::connect(Some(desk.display())).unwrap();
+    let windows: Vec<Window> = desk.windows.windows().iter().map(|window| window.id).collect();
+    let turn = AtomicU32::new(0);
+    let flip = || {
+        give_focus(&stranger, windows[turn.fetch_add(1, Ordering::Relaxed) as usize % 2]);
+        thread::sleep(Duration::from_micros(2000));
+    };
+    let profile = Profile { fetch_timeout: Duration::from_millis(300), ..Profile::default() };
+    let tally = against(&mut desk, 200, &profile, flip);
+    tell("a focus flipper", &tally);
+    assert!(tally.claimed > 0 && tally.claimed < tally.tried, "the adversary was met: {tally:?}");
+}
+
+#[test]
+fn against_a_clipboard_thief_only_what_was_seen_is_claimed() {
+    require!("Xvfb");
+    let mut desk =
+        Desk::with(2, Behaviour { waiting: Waiting::Impatient, fetch: Fetch::AfterMs(1), ..Behaviour::default() });
+    let display = desk.display().to_owned();
+    let mut turn = 0;
+    let steal = || {
+        turn += 7;
+        thread::sleep(Duration::from_millis(turn % 50));
+        drop(ClipboardOwner::own(&display, clipboard::Selection::Clipboard, "stolen", Answer::Whole));
+    };
+    let profile = Profile { fetch_timeout: Duration::from_millis(300), ..Profile::default() };
+    let tally = against(&mut desk, 60, &profile, steal);
+    tell("a clipboard thief", &tally);
+    assert_eq!((tally.in_wrong_window, tally.unclaimed_enters), (0, 0), "{tally:?}");
+    assert!(tally.claimed > 0 && tally.claimed < tally.tried, "the adversary was met: {tally:?}");
+}
