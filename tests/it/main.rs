@@ -1,6 +1,8 @@
 //! Integration tests: one binary for all of them, so they link once and run beside each other.
 
 #[cfg(target_os = "linux")]
+mod adversaries;
+#[cfg(target_os = "linux")]
 mod agent_window_fixtures;
 #[cfg(target_os = "linux")]
 mod applications;

@@ -42,6 +42,7 @@ pub enum Answer {
 /// Owns a selection and serves its text from a thread, until it is dropped.
 #[derive(Debug)]
 pub struct ClipboardOwner {
+    window: Window,
     served: Receiver<Window>,
     bell: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
@@ -53,17 +54,32 @@ impl ClipboardOwner {
     /// # Panics
     /// When the display is not there, or another client takes the selection at the same moment.
     pub fn own(display: &str, selection: Selection, text: &str, answer: Answer) -> Self {
+        Self::try_own(display, selection, text, answer).expect("another client took the selection")
+    }
+
+    /// [`ClipboardOwner::own`], or `None` when another client takes it at the same moment.
+    ///
+    /// # Panics
+    /// When the display is not there.
+    pub fn try_own(display: &str, selection: Selection, text: &str, answer: Answer) -> Option<Self> {
         let (served, report) = channel();
         let (bell, ring) = UnixStream::pair().expect("a socket pair");
         let client = Client::connect(display);
-        let selection = client.selection(selection);
-        client.connection.set_selection_owner(client.window, selection, CURRENT_TIME).expect("request");
+        let (window, selection) = (client.window, client.selection(selection));
+        client.connection.set_selection_owner(window, selection, CURRENT_TIME).expect("request");
         let owner = client.connection.get_selection_owner(selection).expect("request").reply().expect("an owner").owner;
-        assert_eq!(owner, client.window, "another client took the selection");
+        if owner != window {
+            return None;
+        }
         let text = text.as_bytes().to_vec();
         let mut server = Server { client, text, answer, transfers: HashMap::new(), served };
         let thread = std::thread::spawn(move || server.serve(&ring));
-        Self { served: report, bell: Some(bell), thread: Some(thread) }
+        Some(Self { window, served: report, bell: Some(bell), thread: Some(thread) })
+    }
+
+    /// The window that owns the selection.
+    pub const fn window(&self) -> Window {
+        self.window
     }
 
     /// The windows that were given the whole text since the last call, in order. One that was given it this very moment

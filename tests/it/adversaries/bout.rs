@@ -1,0 +1,35 @@
+//! One row of the table: how often, with which driver, and where.
+
+use deliver::agent_windows::Options;
+
+use super::arena::Arena;
+
+/// What an adversary is asked to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bout {
+    pub(crate) deliveries: usize,
+    /// Under a window manager.
+    pub(crate) managed: bool,
+    pub(crate) seed: u64,
+}
+
+/// A profile for targets that do not fetch: they are given up after 300 ms instead of 5 s.
+pub(crate) const IMPATIENT: &str = "[profiles.impatient]\nfetch_timeout_ms = 300\n";
+
+impl Bout {
+    pub(crate) fn arena(self, options: &Options) -> Arena {
+        self.arena_with(options, |places| places.to_owned())
+    }
+
+    /// `config` makes the configuration from the places of the agents.
+    pub(crate) fn arena_with(self, options: &Options, config: impl FnOnce(&str) -> String) -> Arena {
+        Arena::new(options, config)
+    }
+
+    /// With the profile [`IMPATIENT`] for all.
+    pub(crate) fn impatient_arena(self, options: &Options) -> Arena {
+        self.arena_with(options, |places| {
+            IMPATIENT.to_owned() + &places.replace("\npoint", "\nprofile = \"impatient\"\npoint")
+        })
+    }
+}
