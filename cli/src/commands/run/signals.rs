@@ -15,6 +15,8 @@ use rustix::{
     fs::OFlags,
 };
 
+use crate::signals::is_ignored;
+
 /// The signals that `run` passes on to its child.
 pub(super) const PASSED_ON: [i32; 9] = [
     libc::SIGTERM,
@@ -162,17 +164,6 @@ impl Mask {
 /// Ignores a signal from now on.
 pub(super) fn ignore(signal: i32) -> io::Result<()> {
     set_disposition(signal, libc::SIG_IGN)
-}
-
-/// Whether the caller had this signal ignored. Shells without job control do that with INT for background commands.
-pub(super) fn is_ignored(signal: i32) -> io::Result<bool> {
-    let mut now = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the pointer is valid for a sigaction, and a null new action only asks.
-    match unsafe { libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr()) } {
-        // SAFETY: filled in by the call that succeeded.
-        0 => Ok(unsafe { now.assume_init() }.sa_sigaction == libc::SIG_IGN),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 fn set_disposition(signal: i32, disposition: libc::sighandler_t) -> io::Result<()> {

@@ -11,7 +11,7 @@ use rustix::{
     termios::{tcgetpgrp, tcsetpgrp},
 };
 
-use super::signals::is_ignored;
+use crate::signals::is_ignored;
 
 /// The controlling terminal, if there is one.
 #[derive(Debug)]
