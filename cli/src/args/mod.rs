@@ -17,7 +17,7 @@ pub(crate) use demo::{DemoArgs, DemoSurface};
 pub(crate) use globals::{ColorWhen, GlobalArgs, first_beyond_globals};
 pub(crate) use run::RunArgs;
 pub(crate) use send::{BroadcastArgs, Content, Delivering, SendArgs, Timeout, WaitLevel};
-pub(crate) use span::{parse_span, show_span};
+pub(crate) use span::{SPAN_MAX, parse_span, show_span};
 
 /// Delivers messages to agents' windows, one at a time, and never to the wrong one.
 #[derive(Debug, Parser)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Longest span: a year, far above any sensible wait and far below overflow.
-const SPAN_S_MAX: f64 = 366.0 * 24.0 * 3600.0;
+pub(crate) const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Units, longest suffix first so that `ms` is not read as `s`.
 const UNITS: [(&str, f64); 5] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)];
@@ -19,7 +19,7 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
         return Err(wrong());
     }
     let span_s = number.parse::<f64>().map_err(|_| wrong())? * seconds;
-    match span_s <= SPAN_S_MAX {
+    match span_s <= SPAN_MAX.as_secs_f64() {
         true => Ok(Duration::from_secs_f64(span_s)),
         false => Err(format!("`{text}` is longer than a year")),
     }
@@ -28,6 +28,8 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
 /// Writes a span as [`parse_span`] reads it.
 pub(crate) fn show_span(span: Duration) -> String {
     match (span.as_millis() % 1000, span.as_secs()) {
+        (0, seconds) if seconds >= 86_400 && seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+        (0, seconds) if seconds >= 3600 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
         (0, seconds) if seconds >= 60 && seconds % 60 == 0 => format!("{}m", seconds / 60),
         (0, seconds) => format!("{seconds}s"),
         (_, 0) => format!("{}ms", span.as_millis()),
@@ -46,7 +48,7 @@ mod tests {
         {
             assert_eq!(parse_span(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for span in [0, 250, 1500, 30_000, 90_000, 120_000].map(Duration::from_millis) {
+        for span in [0, 250, 1500, 30_000, 90_000, 120_000, 7_200_000, 172_800_000].map(Duration::from_millis) {
             assert_eq!(parse_span(&show_span(span)), Ok(span));
         }
     }

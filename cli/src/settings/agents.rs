@@ -110,6 +110,9 @@ fn agent(name: String, raw: RawAgent, own: &BTreeMap<String, Profile>) -> Result
     if on_desktop && raw.point.is_none() && raw.window.is_none() {
         return Err(wrong("it has neither a point nor a window".into()));
     }
+    if raw.window.as_ref().is_some_and(|window| *window == Default::default()) {
+        return Err(wrong("its window has neither class, title nor pid, so every window would fit".into()));
+    }
     let profile = profile(raw.profile.as_deref().unwrap_or(PROFILE_NAMES[0]), own).map_err(wrong)?;
     Ok(Agent { surface, place: Place { point: raw.point, window: raw.window }, profile, name })
 }

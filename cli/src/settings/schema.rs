@@ -1,4 +1,9 @@
-//! All settings in one table: it feeds the defaults, the check for unknown keys, `config show` and `config init`.
+//! All settings in one table: it feeds the defaults, the checks of keys and values, `config show` and `config init`.
+
+use std::time::Duration;
+
+use super::shape::Shape;
+use crate::args::SPAN_MAX;
 
 /// One setting. `*` in the path stands for a name of the user's choice.
 pub(crate) struct Setting {
@@ -7,14 +12,37 @@ pub(crate) struct Setting {
     pub(crate) default: Option<&'static str>,
     /// What it is, in a line.
     pub(crate) doc: &'static str,
+    /// What its value must look like; `None` where its type alone says so, in words of its own.
+    pub(crate) shape: Option<Shape>,
+}
+
+/// A millisecond setting of a profile is at most a day: longer ones are mistakes.
+const MILLISECONDS: Shape = Shape::Number(0.0, 86_400_000.0);
+/// Zero does not wait, which is sensible for those who try again themselves.
+const ANY_SPAN: Shape = Shape::Span(Duration::ZERO, SPAN_MAX);
+/// A lease is renewed three times before it ends, so below a second a short pause of the machine loses it; and a dead
+/// holder costs the line what is left of it, which must not be a day.
+const TTL: Shape = Shape::Span(Duration::from_secs(1), Duration::from_secs(3600));
+/// The sweep is the net under lost wake-ups: it may be slow, but never off, and never a busy loop.
+const SWEEP: Shape = Shape::Span(Duration::from_millis(10), Duration::from_secs(60));
+/// A line of a million is no line, and its file would be read at each change.
+const QUEUE: Shape = Shape::Whole(1, 1_000_000);
+/// The whole message stands in memory and goes through the clipboard.
+const MESSAGE_BYTES: Shape = Shape::Whole(1, 64 << 20);
+
+impl Setting {
+    const fn is(mut self, shape: Shape) -> Self {
+        self.shape = Some(shape);
+        self
+    }
 }
 
 const fn setting(path: &'static str, default: &'static str, doc: &'static str) -> Setting {
-    Setting { path, default: Some(default), doc }
+    Setting { path, default: Some(default), doc, shape: None }
 }
 
 const fn optional(path: &'static str, doc: &'static str) -> Setting {
-    Setting { path, default: None, doc }
+    Setting { path, default: None, doc, shape: None }
 }
 
 /// Every setting, sections together.
@@ -23,51 +51,65 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "lock.backend",
         "\"file\"",
         "Lock store: a backend's name or URL, such as file:/var/lib/swarm; folders are below the root",
-    ),
-    setting("lock.ttl", "\"10s\"", "How long a lease may go without renewal, where leases expire"),
-    setting("file.allow_network_fs", "false", "Lock on a network file system, where flock may not exclude other hosts"),
-    setting("queue.max", "10000", "Longest line of one lock"),
-    setting("sweep.first", "\"100ms\"", "First pause of the safety sweep of a waiter"),
-    setting("sweep.factor", "1.5", "Each pause is this many times the one before"),
-    setting("sweep.max", "\"2s\"", "Longest pause of the sweep"),
-    setting("send.timeout", "\"30s\"", "How long `send` waits, up to the paste"),
-    setting("message.bytes_max", "65536", "Longest message in bytes"),
+    )
+    .is(Shape::Text),
+    setting("lock.ttl", "\"10s\"", "How long a lease may go without renewal, where leases expire").is(TTL),
+    setting("file.allow_network_fs", "false", "Lock on a network file system, where flock may not exclude other hosts")
+        .is(Shape::Truth),
+    setting("queue.max", "10000", "Longest line of one lock").is(QUEUE),
+    setting("sweep.first", "\"100ms\"", "First pause of the safety sweep of a waiter").is(SWEEP),
+    setting("sweep.factor", "1.5", "Each pause is this many times the one before").is(Shape::Number(1.0, 10.0)),
+    setting("sweep.max", "\"2s\"", "Longest pause of the sweep").is(SWEEP),
+    setting("send.timeout", "\"30s\"", "How long `send` waits, up to the paste").is(ANY_SPAN),
+    setting("message.bytes_max", "65536", "Longest message in bytes").is(MESSAGE_BYTES),
     setting(
         "desktop.key",
         "\"messaging_pyautogui\"",
         "The lock of this desktop; the default one also holds off old senders",
-    ),
+    )
+    .is(Shape::Text),
     setting(
         "desktop.driver",
         super::driver::Driver::DEFAULT,
         "How the desktop is driven: verified (X11, check and act as one) or portable (looks before and after)",
-    ),
-    optional("simulated.address", "Where the simulated desktop listens, for agents whose surface is simulated"),
-    setting("run.timeout", "\"30s\"", "How long `run` waits for its lock"),
-    setting("run.grace", "\"2s\"", "How long a child of `run` may take to end after TERM"),
-    optional("agents.*.surface", "The way in: desktop"),
-    optional("agents.*.point", "Where to click: [x, y] on the desktop, or inside the window when one is given"),
-    optional("agents.*.window.class", "Class of its window, in full"),
-    optional("agents.*.window.title", "Title of its window, in full"),
-    optional("agents.*.window.pid", "Process of its window"),
-    optional("agents.*.profile", "How its window takes a paste: chat, chromium, xterm, terminal or your own"),
+    )
+    .is(Shape::OneOf(&["verified", "portable"])),
+    optional("simulated.address", "Where the simulated desktop listens, for agents whose surface is simulated")
+        .is(Shape::Text),
+    setting("run.timeout", "\"30s\"", "How long `run` waits for its lock").is(ANY_SPAN),
+    setting("run.grace", "\"2s\"", "How long a child of `run` may take to end after TERM").is(ANY_SPAN),
+    optional("agents.*.surface", "The way in: desktop").is(Shape::Text),
+    optional("agents.*.point", "Where to click: [x, y] on the desktop, or inside the window when one is given")
+        .is(Shape::Point),
+    optional("agents.*.window.class", "Class of its window, in full").is(Shape::Text),
+    optional("agents.*.window.title", "Title of its window, in full").is(Shape::Text),
+    optional("agents.*.window.pid", "Process of its window").is(Shape::Whole(1, u32::MAX as i64)),
+    optional("agents.*.profile", "How its window takes a paste: chat, chromium, xterm, terminal or your own")
+        .is(Shape::Text),
     optional("agents.*.description", "What it is there for"),
-    optional("profiles.*.base", "The built-in profile to start from"),
-    optional("profiles.*.paste", "The chord that pastes"),
-    optional("profiles.*.submit", "The chord that submits"),
-    optional("profiles.*.selection", "What the paste chord reads: clipboard or primary"),
-    optional("profiles.*.settle_ms", "Pause between the confirmed fetch and Enter"),
-    optional("profiles.*.multiline", "Whether pasted newlines stay in the input box"),
-    optional("profiles.*.fetches", "How often the target fetches the text before it has read it"),
-    optional("profiles.*.quiet_ms", "No further fetch for this long before Enter"),
-    optional("profiles.*.nudge_ms", "Wake the target by a one-pixel move this often; 0 never"),
-    optional("profiles.*.focus_timeout_ms", "How long to wait for the focus after the click"),
-    optional("profiles.*.fetch_timeout_ms", "How long to wait for the fetch after the paste"),
+    optional("profiles.*.base", "The built-in profile to start from").is(Shape::Text),
+    optional("profiles.*.paste", "The chord that pastes").is(Shape::Text),
+    optional("profiles.*.submit", "The chord that submits").is(Shape::Text),
+    optional("profiles.*.selection", "What the paste chord reads: clipboard or primary")
+        .is(Shape::OneOf(&["clipboard", "primary"])),
+    optional("profiles.*.settle_ms", "Pause between the confirmed fetch and Enter").is(MILLISECONDS),
+    optional("profiles.*.multiline", "Whether pasted newlines stay in the input box").is(Shape::Truth),
+    optional("profiles.*.fetches", "How often the target fetches the text before it has read it")
+        .is(Shape::Whole(1, 1000)),
+    optional("profiles.*.quiet_ms", "No further fetch for this long before Enter").is(MILLISECONDS),
+    optional("profiles.*.nudge_ms", "Wake the target by a one-pixel move this often; 0 never").is(MILLISECONDS),
+    optional("profiles.*.focus_timeout_ms", "How long to wait for the focus after the click").is(MILLISECONDS),
+    optional("profiles.*.fetch_timeout_ms", "How long to wait for the fetch after the paste").is(MILLISECONDS),
 ];
 
 /// Whether a setting of this path exists.
 pub(crate) fn is_known(path: &[String]) -> bool {
     SETTINGS.iter().any(|s| fits(s.path, path))
+}
+
+/// What a setting's value must look like.
+pub(crate) fn shape_of(path: &[String]) -> Option<Shape> {
+    SETTINGS.iter().find(|s| fits(s.path, path))?.shape
 }
 
 /// Whether settings exist below this path.

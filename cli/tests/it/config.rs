@@ -52,10 +52,10 @@ fn what_cannot_be_is_one_line_with_its_place_and_advice() {
             "agent `A`: unknown surface `telegraph`; known are desktop, simulated, tmux, inbox and exec; correct [agents.A] in talkstick.toml",
         ),
         (
-            "[profiles.p]\nfetches = 0",
-            "profile `p`: fetches must be at least 1, or Enter would come without proof that the text arrived; correct [profiles.p] in talkstick.toml",
+            "[agents.A]\nwindow = {}",
+            "agent `A`: its window has neither class, title nor pid, so every window would fit; correct [agents.A] in talkstick.toml",
         ),
-        ("[sweep]\nfirst = \"0s\"", "`sweep.first` must be at least 10ms"),
+        ("[sweep]\nfirst = \"3s\"", "`sweep.max` must be at least `sweep.first`"),
     ] {
         let case = Case::new(["status"]).config(config);
         case.run().is(9, "", &format!("error: {says}\n"));
@@ -64,25 +64,52 @@ fn what_cannot_be_is_one_line_with_its_place_and_advice() {
 }
 
 #[test]
-fn malformed_values_name_the_setting_and_the_file() {
-    for (config, words) in [
-        ("[agents.A]\npoint = [1]", &["agents.A", "[root]/talkstick.toml"][..]),
-        ("[agents.A]\npoint = [\"x\", 2]", &["agents.A", "[root]/talkstick.toml:2"]),
-        ("[send]\ntimeout = \"soon\"", &["send.timeout", "`soon` is no span of time", "[root]/talkstick.toml:2"]),
-        ("[queue]\nmax = \"many\"", &["queue.max", "[root]/talkstick.toml:2"]),
-        ("[queue\nmax = 1", &["[root]/talkstick.toml:1"]),
+fn malformed_and_senseless_values_say_what_to_write() {
+    const POINT: &str = "`agents.A.point` must be two whole numbers [x, y] such as [-1269, 481], not ";
+    const SPAN: &str = "such as \"30s\", \"1.5m\" or bare seconds, not";
+    for (config, says) in [
+        ("[agents.A]\npoint = [1]", format!("{POINT}[1]")),
+        ("[agents.A]\npoint = [1, 2, 3]", format!("{POINT}[1,2,3]")),
+        ("[agents.A]\npoint = [\"x\", 2]", format!("{POINT}[\"x\",2]")),
+        ("[agents.A]\npoint = [99999999999, 2]", format!("{POINT}[99999999999,2]")),
+        ("[agents.A]\npoint = \"1,2\"", format!("{POINT}\"1,2\"")),
+        (
+            "[agents.A]\nwindow.pid = -4",
+            "`agents.A.window.pid` must be a whole number from 1 to 4294967295, not -4".into(),
+        ),
+        (
+            "[agents.A]\nwindow.title = \"\"",
+            "`agents.A.window.title` must be a text that is not empty, not \"\"".into(),
+        ),
+        (
+            "[send]\ntimeout = \"soon\"",
+            format!("`send.timeout` must be a span of time from 0s to 366d, {SPAN} \"soon\""),
+        ),
+        ("[lock]\nttl = 0", format!("`lock.ttl` must be a span of time from 1s to 1h, {SPAN} 0")),
+        ("[sweep]\nfirst = \"0s\"", format!("`sweep.first` must be a span of time from 10ms to 1m, {SPAN} \"0s\"")),
+        ("[sweep]\nfactor = nan", "`sweep.factor` must be a number from 1 to 10, not null".into()),
+        ("[queue]\nmax = \"many\"", "`queue.max` must be a whole number from 1 to 1000000, not \"many\"".into()),
+        ("[queue]\nmax = 0", "`queue.max` must be a whole number from 1 to 1000000, not 0".into()),
+        ("[queue]\nmax = 1.5", "`queue.max` must be a whole number from 1 to 1000000, not 1.5".into()),
+        ("[message]\nbytes_max = 0", "`message.bytes_max` must be a whole number from 1 to 67108864, not 0".into()),
+        ("[file]\nallow_network_fs = 3", "`file.allow_network_fs` must be true or false, not 3".into()),
+        ("[lock]\nbackend = 3", "`lock.backend` must be a text that is not empty, not 3".into()),
+        ("[profiles.p]\nselection = \"x\"", "`profiles.p.selection` must be clipboard or primary, not \"x\"".into()),
+        ("[profiles.p]\nsettle_ms = -1", "`profiles.p.settle_ms` must be a number from 0 to 86400000, not -1".into()),
+        ("[profiles.p]\nfetches = 0", "`profiles.p.fetches` must be a whole number from 1 to 1000, not 0".into()),
     ] {
-        let ran = Case::new(["status"]).config(config).run();
-        assert_eq!(
-            (ran.code, ran.stdout.as_str(), ran.stderr.lines().count()),
-            (Some(9), "", 1),
-            "{config}: {}",
-            ran.stderr
-        );
-        for word in words {
-            assert!(ran.stderr.contains(word), "{config}: {}", ran.stderr);
-        }
+        let case = Case::new(["status"]).config(config);
+        case.run().is(9, "", &format!("error: {says} ([root]/talkstick.toml:2)\n"));
+        assert!(case.touched_nothing());
     }
+    let ran = Case::new(["status"]).config("[queue\nmax = 1").run();
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.lines().count()), (Some(9), "", 1), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: [root]/talkstick.toml:1: "), "{}", ran.stderr);
+    Case::new(["status"]).env("TALKSTICK__QUEUE__MAX", "0").run().is(
+        9,
+        "",
+        "error: `queue.max` must be a whole number from 1 to 1000000, not \"0\" (environment TALKSTICK__QUEUE__MAX)\n",
+    );
 }
 
 #[test]
