@@ -16,7 +16,7 @@ pub(crate) fn run(args: BroadcastArgs, settings: &Settings, ui: &mut Ui) -> Resu
     let agents = chosen(&args, &settings.agents)?;
     let sending = Sending::prepare(&args.delivering, settings, ui)?;
     match args.delivering.dry_run {
-        true => sending.dry_run(&agents, ui),
+        true => sending.dry_run(&agents, ui, report),
         false => sending.deliver(&agents, ui, report),
     }
 }

@@ -8,7 +8,7 @@ pub(crate) fn run(args: SendArgs, settings: &Settings, ui: &mut Ui) -> Result<Ex
     let agent = settings.agents.get(&args.agent)?;
     let sending = Sending::prepare(&args.delivering, settings, ui)?;
     match args.delivering.dry_run {
-        true => sending.dry_run(&[agent], ui),
+        true => sending.dry_run(&[agent], ui, report),
         false => sending.deliver(&[agent], ui, report),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use deliver::{Agent, Cleaned, Deliverer, Journal, Message, Receipt, SendOptions, State, Stop, SurfaceKind};
+use deliver::{
+    Agent, Cleaned, Deliverer, Journal, Message, Receipt, SendError, SendOptions, State, Stop, SurfaceKind,
+    desktop::{Bound, Desktop, Refusal},
+};
 use lock_core::DistributedLock;
 
 use super::agents::show_place;
@@ -47,36 +50,52 @@ impl<'a> Sending<'a> {
         Ok(Self { settings, args, timeout, message, cleaned })
     }
 
-    /// Says what would be done for each agent, and does nothing.
-    pub(crate) fn dry_run(&self, agents: &[&Agent], ui: &mut Ui) -> Result<ExitStatus, CommandError> {
+    /// Says what would be done for each agent, and does nothing: the places are looked for, as a delivery would.
+    pub(crate) fn dry_run(
+        &self,
+        agents: &[&Agent],
+        ui: &mut Ui,
+        mut report: impl FnMut(&Done<'_>, &mut Ui),
+    ) -> Result<ExitStatus, CommandError> {
         backends::check_built(self.settings)?;
+        let mut desktops = HashMap::new();
+        let mut worst = ExitStatus::SUCCESS;
         for agent in agents {
-            agent.surface.check_built().map_err(|error| CommandError::chain(ErrorKind::NotBuilt, &error))?;
-            self.refuse_newlines(agent)?;
-        }
-        for agent in agents {
-            match ui.is_json() {
-                true => ui.json(&self.plan_json(agent)),
-                false => ui.data(&self.plan_line(agent)),
+            match self.look(agent, &mut desktops) {
+                Ok(bound) if ui.is_json() => ui.json(&self.plan_json(agent, &bound)),
+                Ok(bound) => ui.data(&self.plan_line(agent, &bound)),
+                Err(refused) => {
+                    let done = self.done(refused.receipt(&self.message, agent), None);
+                    worst = worst.worse_of(done.status);
+                    report(&done, ui);
+                }
             }
         }
-        Ok(ExitStatus::SUCCESS)
+        Ok(worst)
     }
 
-    fn refuse_newlines(&self, agent: &Agent) -> Result<(), CommandError> {
-        if agent.profile.multiline || !self.message.text().contains('\n') {
-            return Ok(());
+    /// Finds the agent's place. One connection serves all agents of a desktop.
+    fn look(
+        &self,
+        agent: &Agent,
+        desktops: &mut HashMap<SurfaceKind, Result<Box<dyn Desktop>, Refusal>>,
+    ) -> Result<Bound, SendError> {
+        agent.surface.check_built()?;
+        if !agent.profile.multiline && self.message.text().contains('\n') {
+            return Err(SendError::Newlines { agent: agent.name.clone(), profile: agent.profile.name.clone() });
         }
-        let error = deliver::SendError::Newlines { agent: agent.name.clone(), profile: agent.profile.name.clone() };
-        Err(CommandError::chain(ErrorKind::Rejected, &error))
+        let desktop = desktops.entry(agent.surface).or_insert_with(|| surfaces::connect(agent.surface, self.settings));
+        let desktop = desktop.as_mut().map_err(|refusal| SendError::Surface(refusal.clone()))?;
+        desktop.bind(&agent.place).map_err(SendError::Surface)
     }
 
-    fn plan_line(&self, agent: &Agent) -> String {
+    fn plan_line(&self, agent: &Agent, bound: &Bound) -> String {
         format!(
-            "{}: would paste {} bytes at {} ({}, profile {}) under the lock `{}` of {}, priority {}, within {}",
+            "{}: would paste {} bytes at {}, now {} ({}, profile {}) under the lock `{}` of {}, priority {}, within {}",
             agent.name,
             self.message.text().len(),
             show_place(&agent.place),
+            bound.description,
             agent.surface,
             agent.profile.name,
             self.settings.send.desktop_key,
@@ -86,13 +105,14 @@ impl<'a> Sending<'a> {
         )
     }
 
-    fn plan_json(&self, agent: &Agent) -> serde_json::Value {
+    fn plan_json(&self, agent: &Agent, bound: &Bound) -> serde_json::Value {
         serde_json::json!({
             "dry_run": true,
             "agent": agent.name,
             "surface": agent.surface,
             "point": agent.place.point,
             "window": agent.place.window,
+            "found": bound.description,
             "profile": agent.profile.name,
             "key": self.settings.send.desktop_key,
             "backend": without_password(&self.settings.lock.backend),
@@ -163,12 +183,15 @@ impl<'a> Sending<'a> {
             Ok(receipt) => (receipt, None),
             Err(error) => (error.receipt(&self.message, agent), Some(error)),
         };
-        let stopped = options.stop.requested().filter(|_| reason(&receipt) == "stopped");
-        let status = match stopped {
+        tracing::debug!(?receipt, error = ?stored, "settled");
+        self.done(receipt, options.stop.requested())
+    }
+
+    fn done(&self, receipt: Receipt, stopped: Option<&'static str>) -> Done<'_> {
+        let status = match stopped.filter(|_| reason(&receipt) == "stopped") {
             Some(by) => signals::exit_status(by),
             None => exit_status(&receipt),
         };
-        tracing::debug!(?receipt, error = ?stored, "settled");
         Done { receipt, status, cleaned: &self.cleaned }
     }
 }
@@ -194,6 +217,8 @@ impl Done<'_> {
     /// What the sender can do about it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self.status {
+            // Their own words say it.
+            _ if matches!(reason(&self.receipt), "newlines" | "not_built") => None,
             ExitStatus::UNCERTAIN => Some("look at the agent's window before sending again: it may be typed already"),
             ExitStatus::NO_LOCK => Some("nothing was typed; `talkstick status` shows who holds the lock"),
             ExitStatus::NO_TARGET => Some("nothing was typed; check the place with `talkstick doctor`"),

@@ -42,5 +42,5 @@ fn a_backend_that_is_not_built_lists_those_that_are() {
 #[test]
 fn a_surface_that_is_not_built_is_known_but_refused() {
     let case = Case::new(["send", "-a", "T", "-m", "x", "--dry-run"]).config("agents.T.surface = \"tmux\"");
-    case.run().is(2, "", "error: the surface `tmux` is not built yet; use desktop or simulated\n");
+    case.run().is(2, "", "error: T: rejected: the surface `tmux` is not built yet; use desktop or simulated\n");
 }

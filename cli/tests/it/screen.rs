@@ -69,8 +69,11 @@ fn eight_senders_at_once_misroute_nothing() {
 fn a_point_outside_all_screens_is_no_target() {
     require!("Xvfb");
     let xvfb = Xvfb::start();
-    let case = Case::new(["send", "-a", "A", "-m", "x"]).config("agents.A.point = [-9000, 5]");
-    let ran = case.env("DISPLAY", xvfb.display()).run();
-    assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{}", ran.stderr);
-    assert!(ran.stderr.contains("(-9000, 5) lies outside all screens"), "{}", ran.stderr);
+    for more in [&[][..], &["--dry-run"]] {
+        let args = ["send", "-a", "A", "-m", "x"].iter().chain(more);
+        let case = Case::new(args.copied()).config("agents.A.point = [-9000, 5]");
+        let ran = case.env("DISPLAY", xvfb.display()).run();
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{}", ran.stderr);
+        assert!(ran.stderr.contains("(-9000, 5) lies outside all screens"), "{}", ran.stderr);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::{ffi::OsStringExt, process::ExitStatusExt},
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -109,18 +109,20 @@ fn newlines_are_refused_where_each_would_submit() {
     let says =
         "`Agent-2` would submit at every newline (profile xterm, multiline = false); send one line, or another way";
     let case = Case::new(["send", "-a", "Agent-2", "-m", "a\nb", "--dry-run"]).config(TWO_AGENTS);
-    case.run().is(4, "", &format!("error: {says}\n"));
+    case.run().is(4, "", &format!("error: Agent-2: rejected: {says}\n"));
     assert!(case.touched_nothing());
 }
 
 #[test]
 fn a_dry_run_says_everything_and_touches_nothing() {
+    let (desktop, config) = desktop();
+    let config = format!("{config}[agents.Agent-3]\nsurface = \"simulated\"\nwindow.title = \"gone\"\n");
     let case =
-        Case::new(["--json", "send", "-a", "Agent-1", "-m", "hi\u{7}", "--dry-run", "-p", "high"]).config(TWO_AGENTS);
+        Case::new(["--json", "send", "-a", "Agent-1", "-m", "hi\u{7}", "--dry-run", "-p", "high"]).config(&config);
     let plan = case.run().json().remove(0);
     for (key, value) in [
         ("agent", "Agent-1".into()),
-        ("point", serde_json::json!([-1269, 481])),
+        ("window", serde_json::json!({"title": "Agent-1"})),
         ("profile", "chat".into()),
         ("key", "messaging_pyautogui".into()),
         ("backend", "file".into()),
@@ -129,6 +131,23 @@ fn a_dry_run_says_everything_and_touches_nothing() {
     ] {
         assert_eq!(plan[key], value, "{plan}");
     }
+    assert!(plan["found"].as_str().is_some_and(|found| found.contains("Agent-1")), "{plan}");
+    let case = case.again(["broadcast", "-m", "hi", "--dry-run"]);
+    let ran = case.run();
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[0].starts_with("Agent-1: would paste") && lines[1].starts_with("Agent-2: would paste"), "{lines:?}");
+    assert!(lines[2].starts_with("Agent-3: rejected: ") && lines[2].contains("the target is gone"), "{lines:?}");
+    assert_eq!((ran.code, lines.len()), (Some(3), 3), "{lines:?}");
+    assert!(case.touched_nothing());
+    assert_eq!(submitted(&desktop), [Vec::<String>::new(), Vec::new()]);
+}
+
+#[test]
+fn a_dry_run_without_a_display_is_refused_as_the_delivery_would_be() {
+    let case = Case::new(["send", "-a", "Agent-1", "-m", "x", "--dry-run"]).config(TWO_AGENTS);
+    let ran = case.run();
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(9), ""), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: Agent-1: rejected: ") && ran.stderr.contains("DISPLAY"), "{}", ran.stderr);
     assert!(case.touched_nothing());
 }
 
@@ -171,6 +190,28 @@ fn a_signal_in_line_ends_the_wait_and_leaves_no_ticket() {
         crate::status::await_waiting(&holder.case, 0);
     }
     assert_eq!(submitted(&desktop), [Vec::<String>::new(), Vec::new()]);
+}
+
+/// `nohup talkstick send ... &` goes on waiting when its terminal hangs up.
+#[test]
+fn a_signal_that_the_caller_ignores_does_not_end_the_wait() {
+    let (desktop, config) = desktop();
+    let holder = crate::status::hold(&config, "messaging_pyautogui");
+    let mut command = Command::new("nohup");
+    command.arg(env!("CARGO_BIN_EXE_talkstick")).arg("--root").arg(holder.case.root());
+    command.args(["send", "-a", "Agent-1", "-m", "patient"]).env_clear().env("HOME", holder.case.home());
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    crate::status::await_waiting(&holder.case, 1);
+    if cfg!(target_os = "linux") {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+        assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 1, 1, "HUP is number 1");
+    }
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    let _root = holder.let_go();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(submitted(&desktop), [vec!["patient"], vec![]]);
 }
 
 #[test]

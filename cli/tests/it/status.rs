@@ -13,6 +13,13 @@ pub(crate) struct Holder {
     _gate: File,
 }
 
+impl Holder {
+    /// Lets go of the gate; the root stays.
+    pub(crate) fn let_go(self) -> Case {
+        self.case
+    }
+}
+
 /// Locks `key` by its gate file alone.
 pub(crate) fn hold(config: &str, key: &str) -> Holder {
     let case = Case::new(["status"]).config(config);
