@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lock_core::{DistributedLock, LockKey, Registry, StoreConfig};
 
-use crate::{error::CommandError, settings::Settings, ui::Ui};
+use crate::{error::CommandError, settings::Settings, ui::Talk};
 
 /// All backends that are built in, each behind its cargo feature.
 pub(crate) fn registry() -> Registry {
@@ -55,9 +55,9 @@ pub(crate) fn check_built(settings: &Settings) -> Result<(), CommandError> {
 }
 
 /// Says so when the lock excludes nobody outside this process: it is never a fallback, but it can be a mistake.
-pub(crate) fn warn_if_weak(lock: &Arc<dyn DistributedLock>, ui: &mut Ui) {
+pub(crate) fn warn_if_weak(lock: &Arc<dyn DistributedLock>, talk: Talk) {
     if !lock.capabilities().cross_process {
-        ui.warn(&format!("the backend `{lock}` holds off nobody outside this process"));
+        talk.warn(&format!("the backend `{lock}` holds off nobody outside this process"));
     }
 }
 

@@ -70,6 +70,11 @@ pub(crate) fn text(name: &str) -> Option<String> {
     value(name).and_then(|value| value.into_string().ok())
 }
 
+/// The text of [`HELD`]. What is not UTF-8 becomes a text that gives no right, and that is said.
+pub(crate) fn held() -> String {
+    value(HELD).map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 /// All settings given by environment: the part of the name behind the prefix, and the value. Values that are not UTF-8
 /// come with an error's text.
 pub(crate) fn settings() -> Vec<(String, Option<String>)> {

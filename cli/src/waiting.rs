@@ -5,9 +5,17 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use lock_core::{DistributedLock, Holder, KeyState, LockEvent, LockKey, Observer, Place, background};
+use lock_core::{DistributedLock, HeldLeases, Holder, KeyState, LockEvent, LockKey, Observer, Place, background};
 
 use crate::ui::Talk;
+
+/// Says that an inherited list cannot be read, wholly or in part: whoever set it expects to work under a lease.
+pub(crate) fn warn_of_malformed(held: &HeldLeases, talk: Talk) {
+    if held.malformed() > 0 {
+        let variable = crate::env_vars::HELD;
+        talk.warn(&format!("{variable} cannot be read and gives no right; waiting in line instead (or unset it)"));
+    }
+}
 
 /// An observer that says once per acquisition for whom it waits, and that an inherited lease gave no right.
 pub(crate) fn announce(lock: &Arc<dyn DistributedLock>, talk: Talk) -> Observer {

@@ -10,7 +10,10 @@ pub const HELD_VARIABLE: &str = "TALKSTICK_HELD";
 /// Tokens are public and prove nothing; only who was told the secret can inherit. The text form holds one entry a line,
 /// its parts separated by tabs, keys as file stems.
 #[derive(Debug, Clone, Default)]
-pub struct HeldLeases(Vec<HeldLease>);
+pub struct HeldLeases {
+    leases: Vec<HeldLease>,
+    malformed: usize,
+}
 
 /// One of them.
 #[derive(Debug, Clone)]
@@ -24,24 +27,37 @@ pub struct HeldLease {
 }
 
 impl HeldLeases {
-    /// Reads [`HELD_VARIABLE`]'s text. Lines that are not well formed give no right, so they are left out.
+    /// Reads [`HELD_VARIABLE`]'s text. Lines that are not well formed give no right, so they are left out and counted.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        Self(text.lines().filter_map(HeldLease::parse).collect())
+        let mut held = Self::default();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            match HeldLease::parse(line) {
+                Some(lease) => held.leases.push(lease),
+                None => held.malformed += 1,
+            }
+        }
+        held
+    }
+
+    /// How many lines of the text were not well formed: somebody is to be told that they give no right.
+    #[must_use]
+    pub const fn malformed(&self) -> usize {
+        self.malformed
     }
 
     /// The text for [`HELD_VARIABLE`]. It holds secrets: for a child's environment alone.
     #[must_use]
     pub fn reveal(&self) -> String {
-        let lines = self.0.iter().map(|h| format!("{}\t{}\t{}", h.store, h.key_stem, h.secret.reveal()));
+        let lines = self.leases.iter().map(|h| format!("{}\t{}\t{}", h.store, h.key_stem, h.secret.reveal()));
         lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The list with one more lease, replacing an entry for the same store and key.
     #[must_use]
     pub fn with(mut self, lease: HeldLease) -> Self {
-        self.0.retain(|h| h.store != lease.store || h.key_stem != lease.key_stem);
-        self.0.push(lease);
+        self.leases.retain(|h| h.store != lease.store || h.key_stem != lease.key_stem);
+        self.leases.push(lease);
         self
     }
 
@@ -49,7 +65,7 @@ impl HeldLeases {
     #[must_use]
     pub fn find(&self, store: &str, key: &LockKey) -> Option<&HeldLease> {
         let stem = key.file_stem();
-        self.0.iter().find(|h| h.store == store && h.key_stem == stem)
+        self.leases.iter().find(|h| h.store == store && h.key_stem == stem)
     }
 }
 
@@ -73,7 +89,7 @@ mod tests {
             HeldLease { store: "file:/x y".into(), key_stem: key.file_stem(), secret: Secret::random().unwrap() };
         let text = format!("garbage\n\n{}\na\tb\tnothex", HeldLeases::default().with(lease.clone()).reveal());
         let read = HeldLeases::parse(&text);
-        assert_eq!(read.0.len(), 1);
+        assert_eq!((read.leases.len(), read.malformed()), (1, 2));
         assert!(read.find("file:/x y", &key).unwrap().secret == lease.secret);
         assert!(read.find("file:/x", &key).is_none());
     }

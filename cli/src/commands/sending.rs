@@ -134,7 +134,8 @@ impl<'a> Sending<'a> {
             let stop = Stop::new();
             signals::stop_on_signals(&stop)?;
             let lock = backends::open(self.settings).await?;
-            backends::warn_if_weak(&lock, ui);
+            backends::warn_if_weak(&lock, ui.talk());
+            waiting::warn_of_malformed(&self.settings.held, ui.talk());
             let options = self.options(&lock, &stop, ui);
             let mut deliverers = HashMap::new();
             let mut worst = ExitStatus::SUCCESS;

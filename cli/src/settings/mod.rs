@@ -134,7 +134,7 @@ impl Settings {
             driver: raw.desktop.driver,
             simulated: raw.simulated.address.as_deref().map(simulated).transpose()?,
             run: RunSettings { timeout: raw.run.timeout.0, grace: raw.run.grace.0 },
-            held: HeldLeases::parse(&env_vars::text(env_vars::HELD).unwrap_or_default()),
+            held: HeldLeases::parse(&env_vars::held()),
             values,
         })
     }

@@ -66,6 +66,23 @@ fn a_stale_held_list_is_said_to_be_stale_and_waits_in_line() {
 }
 
 #[test]
+fn a_held_list_that_cannot_be_read_is_said_in_one_line_and_gives_no_right() {
+    use std::os::unix::ffi::OsStringExt;
+    let home = Home::new();
+    let says = "warning: TALKSTICK_HELD cannot be read and gives no right; waiting in line instead (or unset it)\n";
+    for garbage in [&b"garbage"[..], b"a\tb", b"file:x\tk\tnot-hex", b"\xff\xfe"] {
+        let mut command = home.run_command(&["-w", "5"], "echo ran");
+        command.env("TALKSTICK_HELD", std::ffi::OsString::from_vec(garbage.to_vec()));
+        let output = command.output().unwrap();
+        assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), ("ran\n", says));
+    }
+    let _holder = home.start(&[], "echo > held; exec sleep 60");
+    home.until_written("held");
+    let refused = home.run_command(&["-n"], "echo ran").env("TALKSTICK_HELD", "garbage").output().unwrap();
+    assert_eq!((text(&refused.stdout).as_str(), refused.status.code()), ("", Some(75)), "{}", text(&refused.stderr));
+}
+
+#[test]
 fn a_run_that_has_ended_waits_for_those_who_still_work_under_its_lease() {
     let home = Home::new();
     let script = format!(

@@ -237,6 +237,12 @@ fn a_stale_inherited_lease_is_said_and_gives_no_right() {
     let (_desktop, config) = desktop();
     let case = Case::new(["send", "-a", "Agent-1", "-m", "x"]).config(&config);
     let held = format!("file:{}/runtime/locks\tmessaging_pyautogui\t{}", case.root().display(), "0".repeat(32));
+    let unreadable = case.again_here(["send", "-a", "Agent-1", "-m", "x"]).env("TALKSTICK_HELD", "garbage");
+    unreadable.run().is(
+        0,
+        "Agent-1: submitted\n",
+        "warning: TALKSTICK_HELD cannot be read and gives no right; waiting in line instead (or unset it)\n",
+    );
     case.env("TALKSTICK_HELD", held).run().is(
         0,
         "Agent-1: submitted\n",

@@ -27,14 +27,7 @@ pub(super) fn acquire(
     let settings = settings.clone();
     let opening = drive(async move { backends::open(&settings).await }, signals, ends_wait);
     let lock = until_done(opening)?.map_err(Finished::unavailable)?;
-    let capabilities = lock.capabilities();
-    plan.check_against(&capabilities).map_err(Finished::usage)?;
-    if plan.ttl_given && !capabilities.expires {
-        talk.warn(&format!("--ttl has no effect on {lock}: its leases end with their holder"));
-    }
-    if !capabilities.cross_process {
-        talk.warn(&format!("{lock} excludes nobody outside this process"));
-    }
+    plan.check_against(&lock, talk).map_err(Finished::usage)?;
     let options = plan.acquire_options(observer(plan, &lock, talk, events, signals));
     let key = plan.key.clone();
     let acquiring = drive(async move { lock.acquire(&key, &options).await }, signals, ends_wait);

@@ -1,14 +1,17 @@
 //! What `run` is to do: its arguments and settings, checked.
 
-use std::{ffi::OsString, path::Path, time::Duration};
+use std::{ffi::OsString, path::Path, sync::Arc, time::Duration};
 
-use lock_core::{AcquireOptions, Capabilities, HeldLeases, LockKey, Observer, Priority};
+use lock_core::{AcquireOptions, DistributedLock, HeldLeases, LockKey, Observer, Priority};
 
 use crate::{
     ExitStatus,
     args::{RunArgs, show_span},
+    backends,
     error::CommandError,
     settings::Settings,
+    ui::Talk,
+    waiting,
 };
 
 /// A group that ends by TERM, grace and KILL must be gone by the lease's end. A healthy lease has at least this part of
@@ -30,7 +33,7 @@ pub(super) struct Plan {
     /// How long the child's group may take to end after TERM.
     pub(super) grace: Duration,
     /// `--ttl` was given.
-    pub(super) ttl_given: bool,
+    ttl_given: bool,
     ttl: Duration,
     priority: Priority,
     held: HeldLeases,
@@ -57,12 +60,18 @@ impl Plan {
         }
     }
 
-    /// Checks what depends on the backend.
-    pub(super) fn check_against(&self, capabilities: &Capabilities) -> Result<(), CommandError> {
-        match capabilities.expires {
-            true => self.check_grace(),
-            false => Ok(()),
+    /// Checks what depends on the store, and says what of the plan has no effect there.
+    pub(super) fn check_against(&self, lock: &Arc<dyn DistributedLock>, talk: Talk) -> Result<(), CommandError> {
+        match lock.capabilities().expires {
+            true => self.check_grace()?,
+            false if self.ttl_given => {
+                talk.warn(&format!("--ttl has no effect on {lock}: its leases end with their holder"));
+            }
+            false => {}
         }
+        backends::warn_if_weak(lock, talk);
+        waiting::warn_of_malformed(&self.held, talk);
+        Ok(())
     }
 
     /// TERM, grace and KILL must fit into what is left of a healthy lease.

@@ -41,11 +41,7 @@ pub(super) fn attend(plan: &Plan, settings: &Settings, talk: Talk) -> Finished {
 
 async fn acquire(plan: &Plan, settings: &Settings, talk: Talk) -> Result<Guard, Box<Finished>> {
     let lock = backends::open(settings).await.map_err(Finished::unavailable)?;
-    let capabilities = lock.capabilities();
-    plan.check_against(&capabilities).map_err(Finished::usage)?;
-    if plan.ttl_given && !capabilities.expires {
-        talk.warn(&format!("--ttl has no effect on {lock}: its leases end with their holder"));
-    }
+    plan.check_against(&lock, talk).map_err(Finished::usage)?;
     let announcer = Announcer::new(&lock, talk);
     let waits = !plan.wait.is_zero();
     let options = plan.acquire_options(lock_core::Observer::new(move |event| {
