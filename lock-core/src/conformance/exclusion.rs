@@ -109,6 +109,6 @@ pub async fn works_as_dyn_from_two_clients<H: Harness>(f: &Fixture<H>) {
     let other = f.harness.client();
     let guard = f.acquire().await;
     assert!(other.try_acquire(&f.key, &options()).await.expect("asked").is_none());
-    drop(guard);
+    guard.release().await.expect("released");
     assert!(other.try_acquire(&f.key, &options()).await.expect("asked").is_some());
 }
