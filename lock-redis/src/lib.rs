@@ -1,1 +1,23 @@
-//! The Redis backend of the lock contract. It is not built yet; `talkstick` answers `--backend redis` with the list of what is.
+//! The Redis backend of talkstick's lock: one ordered line for many hosts.
+//!
+//! The line, the lease and the handover live in Lua scripts on the server ([`lua/`](https://redis.io/docs/latest/develop/programmability/)),
+//! each with its contract in its head; see [`RedisLock`] for what they promise. One connection serves all keys of a
+//! client: requests, answers, and the wake-ups that the server pushes.
+
+mod backend;
+mod config;
+mod deadline;
+mod error;
+mod keys;
+mod known_keys;
+mod line;
+mod link;
+mod observe;
+mod reply;
+mod scripts;
+mod server;
+mod url;
+mod waiting;
+
+pub use backend::RedisLock;
+pub use config::{Address, PREFIX_BYTES_MAX, PREFIX_DEFAULT, Password, RedisConfig, TIMEOUT_DEFAULT, TlsFiles};

@@ -65,6 +65,7 @@ fn debian_package(tool: &str) -> &str {
         "xdpyinfo" | "xprop" | "xwininfo" => "x11-utils",
         "convert" | "import" => "imagemagick",
         "python3-gi" => "python3-gi gir1.2-gtk-3.0",
+        "redis-cli" => "redis-tools",
         other => other,
     }
 }

@@ -1,0 +1,213 @@
+//! The contract, in terms of the parts.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use lock_core::{
+    Capabilities, DistributedLock, Entered, Error, FencingToken, KeyState, Lease, LockKey, LossReason, Moment,
+    Operation, Renewed, Request, RequestId, SecretHash, Ticket, Waited,
+};
+
+use crate::{
+    config::RedisConfig,
+    deadline::{deadline, ttl_ms},
+    error::Trouble,
+    keys::{self, Keys},
+    line::Line,
+    link::Link,
+    reply::text,
+    scripts::{BREAK, HELD_UNDER, RELEASE, RENEW, WITHDRAW},
+    server::Server,
+    waiting::hex,
+};
+
+/// How often a held lease is renewed and looks for its mark of being broken: two small calls a second for each.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
+
+/// Locks on a Redis server, for all hosts that reach it.
+///
+/// # Leases
+/// They end by the server's clock unless renewed, and by the client's own clock before that. A lease that is handed over
+/// ends after 2 s unless its taker takes it up; its full time counts from then.
+///
+/// # Waiters
+/// Each is heard of every 600 ms at the latest, all of a client in one call for each key. One that would be next is passed
+/// over after 2 s of silence, any other one after 10 s; who speaks again stands where it stood.
+///
+/// # What the server must keep
+/// Its data, for the line and the holder. When they are lost, who waits comes back in order, who holds is told within
+/// 500 ms, and until then two may hold; tokens still grow, for they are at least the server's clock. The same is true of
+/// a failover to a replica that lags behind. The fencing token is the answer to both.
+#[derive(Debug)]
+pub struct RedisLock {
+    pub(crate) client: Client,
+}
+
+/// The parts of one client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) link: Link,
+    pub(crate) line: Arc<Line>,
+    /// Where this client is woken.
+    pub(crate) channel: String,
+    /// The store's name.
+    name: String,
+}
+
+impl RedisLock {
+    /// Connects to the server, and checks its version and its role.
+    ///
+    /// # Errors
+    /// [`Error::Store`] names the server and says what to do; [`Error::Config`] for wrong settings.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any point.
+    pub async fn open(config: RedisConfig) -> Result<Self, Error> {
+        config.check()?;
+        let name = config.name();
+        let failed = |trouble: Trouble| trouble.of(Operation::Open, name.clone(), name.clone());
+        let channel = keys::channel(&config, client_id());
+        let line = Arc::new(Line::default());
+        let server = Server::new(Arc::new(config), channel.clone()).map_err(failed)?;
+        let link = Link::new(server, Arc::clone(&line));
+        link.open().await.map_err(failed)?;
+        Ok(Self { client: Client { link, line, channel, name } })
+    }
+
+    fn failed(&self, key: &LockKey, operation: Operation) -> impl FnOnce(Trouble) -> Error {
+        let (key, store) = (key.clone(), self.client.name.clone());
+        move |trouble| match trouble {
+            Trouble::Full { waiting, max } => Error::QueueFull { key, waiting, max },
+            trouble => trouble.of(operation, key.to_string(), store),
+        }
+    }
+}
+
+/// Tells clients apart: two that shared a channel would wake each other in vain.
+fn client_id() -> RequestId {
+    let half = || u128::from(RandomState::new().hash_one((std::process::id(), Moment::now())));
+    RequestId(half() << 64 | half())
+}
+
+impl fmt::Display for RedisLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.client.name)
+    }
+}
+
+#[async_trait]
+impl DistributedLock for RedisLock {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            expires: true,
+            cross_process: true,
+            cross_host: true,
+            ordered: true,
+            proves_death: false,
+            check_every: CHECK_EVERY,
+        }
+    }
+
+    async fn enter(&self, key: &LockKey, request: &Request) -> Result<Entered, Error> {
+        self.client.enter(key, request).await.map_err(self.failed(key, Operation::Enter))
+    }
+
+    async fn wait(&self, ticket: &Ticket, until: Moment) -> Result<Waited, Error> {
+        self.client.wait(ticket, until).await.map_err(self.failed(&ticket.key, Operation::Wait))
+    }
+
+    async fn withdraw(&self, key: &LockKey, request: RequestId) -> Result<(), Error> {
+        self.client.withdraw(key, request).await.map_err(self.failed(key, Operation::Withdraw))
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewed, Error> {
+        match self.client.renew(lease, ttl).await.map_err(self.failed(&lease.key, Operation::Renew))? {
+            Ok(renewed) => Ok(renewed),
+            Err(reason) => Err(Error::Lost { key: lease.key.clone(), token: lease.token, reason }),
+        }
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        self.client.release(lease).await.map_err(self.failed(&lease.key, Operation::Release))
+    }
+
+    async fn inspect(&self, key: &LockKey) -> Result<KeyState, Error> {
+        self.client.inspect(key).await.map_err(self.failed(key, Operation::Inspect))
+    }
+
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
+        self.client.held_under(key, secret).await.map_err(self.failed(key, Operation::Inspect))
+    }
+
+    async fn break_lock(&self, key: &LockKey, token: FencingToken, kill: bool) -> Result<(), Error> {
+        if kill {
+            let why = "its leases end by themselves, and their holders may be on other hosts; break without --kill, and \
+                       the lock passes on when the holder lets go or its lease ends";
+            let (key, store) = (key.to_string(), self.to_string());
+            return Err(Error::Unsupported { key, operation: Operation::Break, store, why: why.to_owned() });
+        }
+        if self.client.mark_broken(key, token).await.map_err(self.failed(key, Operation::Break))? {
+            return Ok(());
+        }
+        let state = Box::new(self.inspect(key).await?);
+        Err(Error::NotHolder { key: key.clone(), token, state })
+    }
+}
+
+impl Client {
+    /// An answer that no script of ours gives.
+    pub(crate) fn strange(&self, script: &'static str) -> Trouble {
+        Trouble::Strange { server: self.name.clone(), script }
+    }
+
+    fn keys(&self, key: &LockKey) -> Keys {
+        Keys::of(&self.link.config, key)
+    }
+
+    async fn withdraw(&self, key: &LockKey, request: RequestId) -> Result<(), Trouble> {
+        self.line.remove(request);
+        self.link.call(&WITHDRAW, &self.keys(key), &[request.to_string()]).await.map(drop)
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Result<Renewed, LossReason>, Trouble> {
+        let arguments = [lease.request.to_string(), lease.token.to_string(), ttl_ms(ttl)?.to_string()];
+        let answer = self.link.call(&RENEW, &self.keys(&lease.key), &arguments).await?;
+        match text(&answer.value) {
+            Some("held") => Ok(Ok(Renewed { deadline: Some(deadline(answer.sent, ttl)) })),
+            Some("broken") => Ok(Err(LossReason::Broken)),
+            Some("ended") => Ok(Err(LossReason::Expired)),
+            Some("replaced") => Ok(Err(LossReason::Replaced)),
+            Some("gone") => Ok(Err(LossReason::StoreGone)),
+            _ => Err(self.strange(RENEW.name)),
+        }
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Trouble> {
+        let arguments = [lease.request.to_string(), lease.token.to_string()];
+        self.link.call(&RELEASE, &self.keys(&lease.key), &arguments).await.map(drop)
+    }
+
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
+        let answer = self.link.call(&HELD_UNDER, &self.keys(key), &[hex(&secret.0)]).await?;
+        match &answer.value {
+            redis::Value::Nil => Ok(None),
+            token => {
+                let token = text(token).and_then(|digits| digits.parse().ok());
+                token.map(|number| Some(FencingToken(number))).ok_or_else(|| self.strange(HELD_UNDER.name))
+            }
+        }
+    }
+
+    async fn mark_broken(&self, key: &LockKey, token: FencingToken) -> Result<bool, Trouble> {
+        let answer = self.link.call(&BREAK, &self.keys(key), &[token.to_string()]).await?;
+        match answer.value {
+            redis::Value::Int(marked) => Ok(marked == 1),
+            _ => Err(self.strange(BREAK.name)),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Settings of the Redis backend.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use lock_core::{Sweep, queue};
+
+/// How long the server may take to answer, unless configured otherwise: long for a server far away, and twice of it fits
+/// into what lock-core waits for an answer.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
+
+/// What all names on the server begin with unless configured otherwise.
+pub const PREFIX_DEFAULT: &str = "talkstick:";
+
+/// Longest prefix in bytes: it is in every name.
+pub const PREFIX_BYTES_MAX: usize = 64;
+
+/// A password. It is shown by nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub(crate) String);
+
+impl Password {
+    /// Takes a password.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// Where the server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Address {
+    /// `redis://host:port`, or with TLS `rediss://host:port`.
+    Tcp {
+        /// Name or address of the host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// Whether to speak TLS.
+        tls: bool,
+    },
+    /// `redis+unix:///path/of/socket`.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port, tls } => {
+                let scheme = if *tls { "rediss" } else { "redis" };
+                match host.contains(':') {
+                    true => write!(f, "{scheme}://[{host}]:{port}"),
+                    false => write!(f, "{scheme}://{host}:{port}"),
+                }
+            }
+            Self::Unix(path) => write!(f, "redis+unix://{}", path.display()),
+        }
+    }
+}
+
+/// Files for TLS, in PEM.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Certificates to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The client's certificate, for servers that ask for one, and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// Where and how to lock.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RedisConfig {
+    /// The server.
+    pub address: Address,
+    /// Its database.
+    pub database: u32,
+    /// The ACL user; `default` unless set.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<Password>,
+    /// Certificates.
+    pub tls: TlsFiles,
+    /// What all keys and channels begin with. No braces: they would take the place of a lock's own hash tag.
+    pub prefix: String,
+    /// How long the server may take to answer.
+    pub timeout: Duration,
+    /// Longest line of one key.
+    pub queue_max: usize,
+    /// How often a waiter looks for itself, should a wake-up have been lost; at most every 600 ms all the same.
+    pub sweep: Sweep,
+}
+
+impl RedisConfig {
+    /// The defaults, for this server.
+    #[must_use]
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            database: 0,
+            user: None,
+            password: None,
+            tls: TlsFiles::default(),
+            prefix: PREFIX_DEFAULT.to_owned(),
+            timeout: TIMEOUT_DEFAULT,
+            queue_max: queue::QUEUE_MAX,
+            sweep: Sweep::default(),
+        }
+    }
+
+    /// The server and its database, without user and password: what errors and `Display` show, and what tells stores apart.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let separator = if matches!(self.address, Address::Unix(_)) { "?db=" } else { "/" };
+        let name = format!("{}{separator}{}", self.address, self.database);
+        match self.prefix.as_str() {
+            PREFIX_DEFAULT => name,
+            prefix if name.contains('?') => format!("{name}&prefix={prefix}"),
+            prefix => format!("{name}?prefix={prefix}"),
+        }
+    }
+
+    /// The ACL user, by name.
+    pub(crate) fn user_name(&self) -> &str {
+        self.user.as_deref().unwrap_or("default")
+    }
+}

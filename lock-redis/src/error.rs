@@ -1,0 +1,146 @@
+//! What can go wrong with the server, precisely; callers see it as the source of a [`lock_core::Error`].
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use lock_core::{Error, Operation};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::config::RedisConfig;
+
+/// The oldest server that will do: what the scripts use is in it, and in Valkey.
+pub(crate) const VERSION_MIN: &str = "6.2";
+
+/// The ACL rules for all commands that are sent, and that the scripts use.
+pub(crate) const COMMANDS: &str = "+eval +evalsha +subscribe +publish +time +select +scan +hget +hset +hmget +hdel +hexists \
+    +hincrby +zadd +zrem +zscore +zcard +zrange +zrangebyscore +zrangebylex +zremrangebyscore +zlexcount +zincrby";
+
+/// An error of the Redis backend. None of them holds a password; the server's name has none.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Trouble {
+    #[error("{server} cannot be reached; check the address, and that a server listens there")]
+    Unreachable { server: String, source: RedisError },
+    #[error("cannot read {}, which TLS needs", path.display())]
+    File { path: PathBuf, source: Arc<io::Error> },
+    #[error("the certificates or the key for {server} are not usable PEM")]
+    Certificates { server: String, source: RedisError },
+    #[error("the connection to {server} broke")]
+    Broke { server: String, source: RedisError },
+    #[error(
+        "{server} did not answer within {:.1} s: it hangs, is stopped, or the network is down; if it is only slow, raise \
+         `redis.timeout`",
+        after.as_secs_f64()
+    )]
+    Silent { server: String, after: Duration },
+    #[error(
+        "{server} refuses user `{user}` with this password; set `redis.user`, and `redis.password_file` or \
+         TALKSTICK_REDIS_PASSWORD"
+    )]
+    WrongPassword { server: String, user: String },
+    #[error(
+        "{server} wants a password; set `redis.password_file` or TALKSTICK_REDIS_PASSWORD (and `redis.user` for an ACL user)"
+    )]
+    NoPassword { server: String },
+    #[error(
+        "the ACL of {server} does not let user `{user}` do this: {what}; it needs `{needs}` (ACL SETUSER {user} {needs})"
+    )]
+    NotPermitted { server: String, user: String, what: String, needs: String },
+    #[error("{server} is a read-only replica; name the master, or use redis+sentinel:// to follow it")]
+    Replica { server: String },
+    #[error("{server} runs version {version}; at least {VERSION_MIN} is needed")]
+    TooOld { server: String, version: String },
+    #[error(
+        "{server} is a node of a Cluster, where keys live on many nodes; locks on a Cluster are not built yet: use a single server"
+    )]
+    ClusterNode { server: String },
+    #[error("the Cluster of {server} is down: {what}; see `redis-cli cluster info`")]
+    ClusterDown { server: String, what: String },
+    #[error("{server} is still loading its data; it will answer when that is done")]
+    Loading { server: String },
+    #[error(
+        "{server} is out of memory and refuses to write: {what}; raise its maxmemory, with `maxmemory-policy noeviction`"
+    )]
+    OutOfMemory { server: String, what: String },
+    #[error("a script of somebody else keeps {server} busy: {what}; end it with SCRIPT KILL")]
+    Busy { server: String, what: String },
+    #[error("{server} was told to end our script {script}: {what}; nothing is known of its effect")]
+    Killed { server: String, script: &'static str, what: String },
+    #[error("{server} answered {script} with an error")]
+    Refused { server: String, script: &'static str, source: RedisError },
+    #[error(
+        "{server} answered {script} with something else than agreed; does another version of talkstick use the same keys?"
+    )]
+    Strange { server: String, script: &'static str },
+    #[error("a ttl must be between {:.1} s and {:.0} s, this one has {:.3} s", min.as_secs_f64(), max.as_secs_f64(), ttl.as_secs_f64())]
+    Ttl { ttl: Duration, min: Duration, max: Duration },
+    #[error("the request was withdrawn while it was on its way")]
+    Withdrawn,
+    #[error("this request has no place in line")]
+    NoTicket,
+    #[error("the line for the lock is full")]
+    Full { waiting: usize, max: usize },
+    #[error("a background task was ended")]
+    Background,
+    #[error(transparent)]
+    Core(#[from] Error),
+}
+
+impl Trouble {
+    /// As callers see it.
+    pub(crate) fn of(self, operation: Operation, key: String, store: String) -> Error {
+        match self {
+            Self::Core(error) => error,
+            trouble => Error::Store { key, operation, store, source: Arc::new(trouble) },
+        }
+    }
+
+    /// Whether it may pass by itself, so that who waits in line may go on waiting.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Broke { .. }
+                | Self::Silent { .. }
+                | Self::Replica { .. }
+                | Self::ClusterDown { .. }
+                | Self::Loading { .. }
+                | Self::Busy { .. }
+        )
+    }
+
+    /// What an error of the redis crate means.
+    pub(crate) fn from_server(error: RedisError, config: &RedisConfig, script: &'static str) -> Self {
+        let (server, user) = (config.name(), config.user_name().to_owned());
+        let what = error.detail().unwrap_or_default().to_owned();
+        let not_permitted = |what: String| {
+            let needs = right_for(&what, &config.prefix);
+            Self::NotPermitted { server: config.name(), user: user.clone(), what, needs }
+        };
+        match (error.kind(), error.code().unwrap_or_default()) {
+            (ErrorKind::Server(ServerErrorKind::NoPerm), _) => not_permitted(what),
+            (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => Self::Replica { server },
+            (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading { server },
+            (ErrorKind::Server(ServerErrorKind::ClusterDown), _) => Self::ClusterDown { server, what },
+            (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) => Self::ClusterNode { server },
+            (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS") => Self::WrongPassword { server, user },
+            (_, "NOAUTH") => Self::NoPassword { server },
+            (_, "OOM") => Self::OutOfMemory { server, what },
+            (_, "BUSY") => Self::Busy { server, what },
+            // Errors from inside a script carry their own code in the text.
+            _ if what.contains("NOPERM") || what.contains("ACL failure") => not_permitted(what),
+            _ if what.contains("Script killed") => Self::Killed { server, script, what },
+            (ErrorKind::Io, _) => Self::Broke { server, source: error },
+            _ => Self::Refused { server, script, source: error },
+        }
+    }
+}
+
+/// The ACL rule that is missing, from what the server says of its refusal.
+fn right_for(refusal: &str, prefix: &str) -> String {
+    let quoted = refusal.split('\'').nth(1).filter(|_| refusal.contains("command"));
+    match quoted {
+        Some(command) => format!("+{}", command.to_lowercase()),
+        None if refusal.contains("channel") => format!("&{prefix}*"),
+        None if refusal.contains("key") => format!("~{prefix}*"),
+        None => format!("~{prefix}* &{prefix}* {COMMANDS}"),
+    }
+}

@@ -1,0 +1,130 @@
+-- One key: its time, its holder, its waiters, and the grant. Behind queue.lua at the head of every script.
+
+local TIME = redis.call('TIME')
+local NOW_US = TIME[1] * 1000000 + TIME[2]
+local NOW = math.floor(NOW_US / 1000)
+
+-- How long a lease that was handed over waits for its taker.
+local OFFER = 2000
+-- A waiter that would be granted now is dead after this silence: it speaks every 600 ms.
+local SILENT_HEAD = 2000
+-- Any other one after this; it may be slow, but then it is passed over, and keeps its number when it speaks again.
+local SILENT = 10000
+
+local HELD = { 'request', 'token', 'number', 'owner', 'secret', 'since', 'ends', 'ttl', 'broken', 'offered' }
+
+-- A whole number as text; Lua would write 1e+15.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- The lease as recorded, whether it has ended or not; nil when there is none.
+local function recorded()
+  local values = redis.call('HMGET', LOCK, unpack(HELD))
+  if not values[1] then
+    return nil
+  end
+  local held = {}
+  for at, field in ipairs(HELD) do
+    held[field] = values[at]
+  end
+  held.ends = tonumber(held.ends)
+  return held
+end
+
+local function clear()
+  redis.call('HDEL', LOCK, unpack(HELD))
+end
+
+-- Takes a request out of the line. Gives what it asked for, and when it was last heard of; nil when it does not wait.
+local function leave(request)
+  local asked = redis.call('HGET', WAITERS, request)
+  if not asked then
+    return nil
+  end
+  asked = cjson.decode(asked)
+  asked.heard = tonumber(redis.call('ZSCORE', HEARD, request))
+  redis.call('ZREM', LINE, member(asked.class, tonumber(asked.number), request))
+  redis.call('ZREM', AGED, aged(asked.class, tonumber(asked.number), request))
+  redis.call('HDEL', WAITERS, request)
+  redis.call('ZREM', HEARD, request)
+  redis.call('ZREM', PASSED, request)
+  return asked
+end
+
+-- Tokens are decimal text: a client's floor may be beyond what a Lua number holds exactly.
+local function greater(a, b)
+  if #a ~= #b then
+    return #a > #b and a or b
+  end
+  return a > b and a or b
+end
+
+-- max(last + 1, the floor, the clock in microseconds).
+local function next_token(floor)
+  redis.call('HINCRBY', LOCK, 'token_last', 1)
+  local token = greater(greater(redis.call('HGET', LOCK, 'token_last'), floor), text(NOW_US))
+  redis.call('HSET', LOCK, 'token_last', token)
+  return token
+end
+
+-- Makes the request the holder. `offered`: it was not there to take the lease, and has OFFER to do so.
+local function grant(request, asked, offered)
+  local ends = NOW + (offered and OFFER or tonumber(asked.ttl))
+  redis.call('HSET', LOCK, 'request', request, 'token', next_token(asked.floor), 'number', asked.number,
+    'owner', asked.owner, 'secret', asked.secret, 'since', text(NOW_US), 'ends', text(ends), 'ttl', asked.ttl)
+  if offered then
+    redis.call('HSET', LOCK, 'offered', '1')
+  end
+end
+
+-- The live lease. When there is none, the lock goes to the next live waiter, and only that one is woken.
+local function settle()
+  local held = recorded()
+  if held and held.ends > NOW then
+    return held
+  end
+  if held then
+    clear()
+  end
+  while true do
+    local request = next_in_line()
+    if not request then
+      return nil
+    end
+    local asked = leave(request)
+    if asked and asked.heard > NOW - SILENT_HEAD then
+      pass_by(tonumber(asked.number))
+      grant(request, asked, true)
+      redis.call('PUBLISH', asked.wake, request)
+      return recorded()
+    end
+  end
+end
+
+-- Removes the waiters that have been silent for too long.
+local function bury()
+  for _, request in ipairs(redis.call('ZRANGEBYSCORE', HEARD, '-inf', text(NOW - SILENT))) do
+    leave(request)
+  end
+end
+
+-- The holder takes its lease up: from now on for its full time. A broken one is not prolonged.
+local function take(held)
+  if held.offered then
+    redis.call('HDEL', LOCK, 'offered')
+    redis.call('HSET', LOCK, 'since', text(NOW_US))
+  end
+  if not held.broken then
+    redis.call('HSET', LOCK, 'ends', text(NOW + tonumber(held.ttl)))
+  end
+  return { 'granted', held.token, held.number }
+end
+
+-- { 'queued', number, how many go first, milliseconds until the holder's end if this is the head of the line, else -1 }.
+local function queued(request, held)
+  local asked = cjson.decode(redis.call('HGET', WAITERS, request))
+  local head = next_in_line() == request
+  return { 'queued', asked.number, text(ahead(asked.class, tonumber(asked.number), request)),
+    head and held and text(held.ends - NOW) or '-1' }
+end

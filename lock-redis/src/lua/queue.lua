@@ -1,0 +1,101 @@
+-- Who goes next: the policy of lock-core/src/queue.rs, repeated for the server. tests/policy.rs holds it to that one.
+--
+-- Every script begins with this file and key.lua. KEYS, the same for all: one lock, under one hash tag.
+local LOCK = KEYS[1]    -- hash: the last token and number, for ever; and the holder's lease
+local LINE = KEYS[2]    -- sorted set, all scores 0: member(..), which sorts as the policy does without aging
+local WAITERS = KEYS[3] -- hash: request -> what it asked for, as JSON
+local HEARD = KEYS[4]   -- sorted set: request -> when it was last heard of, milliseconds
+local PASSED = KEYS[5]  -- sorted set: request -> how many later tickets have been granted before it
+local AGED = KEYS[6]    -- sorted set, all scores 0: aged(..), the eldest first, of those passed PASSED_MAX times
+local GONE = KEYS[7]    -- sorted set: request -> when it was withdrawn before it came, milliseconds
+
+local PASSED_MAX = 16
+-- Sorts behind every request, which is in hexadecimal digits.
+local BEHIND = '~'
+
+-- A ticket by priority, best first (class 0 is urgent, 3 is low), then by number. Numbers stay below 2^53: 16 digits.
+local function member(class, number, request)
+  return string.format('%d%016.0f%s', class, number, request)
+end
+
+local function aged(class, number, request)
+  return string.format('%016.0f%d%s', number, class, request)
+end
+
+-- The request to be granted next, `except` aside; nil when nobody else waits. The eldest aged ticket bounds the choice.
+local function next_in_line(except)
+  local limit = BEHIND
+  for _, eldest in ipairs(redis.call('ZRANGE', AGED, 0, 1)) do
+    if eldest:sub(18) ~= except then
+      limit = eldest:sub(1, 16) .. BEHIND
+      break
+    end
+  end
+  for class = 0, 3 do
+    local first = redis.call('ZRANGEBYLEX', LINE, '[' .. class, '[' .. class .. limit, 'LIMIT', 0, 2)
+    for _, ticket in ipairs(first) do
+      if ticket:sub(18) ~= except then
+        return ticket:sub(18)
+      end
+    end
+  end
+  return nil
+end
+
+-- How many go before a ticket in line if nobody else comes: its place in queue::order.
+local function ahead(class, number, request)
+  local own = member(class, number, request)
+  local bounds = {}
+  for at, eldest in ipairs(redis.call('ZRANGE', AGED, 0, -1)) do
+    bounds[at] = { limit = eldest:sub(1, 16), ticket = eldest:sub(17, 17) .. eldest:sub(1, 16) .. eldest:sub(18) }
+  end
+  if #bounds == 0 then
+    return redis.call('ZLEXCOUNT', LINE, '-', '(' .. own)
+  end
+  -- An aged ticket goes with all that are not behind it in either order; then the next aged one binds.
+  local function group(ticket)
+    for at, bound in ipairs(bounds) do
+      if ticket:sub(2, 17) <= bound.limit and ticket <= bound.ticket then
+        return at
+      end
+    end
+    return #bounds + 1
+  end
+  local own_group, count = group(own), 0
+  for _, ticket in ipairs(redis.call('ZRANGE', LINE, 0, -1)) do
+    local its = group(ticket)
+    if its < own_group or (its == own_group and ticket < own) then
+      count = count + 1
+    end
+  end
+  return count
+end
+
+-- Counts a grant to `number` for all that asked before it. Each ticket is counted PASSED_MAX times at most, so a grant
+-- costs no more than that in the long run.
+local function pass_by(number)
+  for class = 0, 3 do
+    local below = string.format('(%d%016.0f', class, number)
+    for _, ticket in ipairs(redis.call('ZRANGEBYLEX', LINE, '[' .. class, below)) do
+      local request = ticket:sub(18)
+      if tonumber(redis.call('ZINCRBY', PASSED, 1, request)) == PASSED_MAX then
+        redis.call('ZADD', AGED, 0, aged(class, tonumber(ticket:sub(2, 17)), request))
+      end
+    end
+  end
+end
+
+-- The number of a ticket: the one it comes back with, if that was issued before and is nobody's now; else `next`.
+local function number_of(comes_back_with, next, holders)
+  local number = tonumber(comes_back_with)
+  if not number or number < 1 or number >= next or number == holders then
+    return next
+  end
+  for class = 0, 3 do
+    local digits = string.format('[%d%016.0f', class, number)
+    if redis.call('ZLEXCOUNT', LINE, digits, digits .. BEHIND) > 0 then
+      return next
+    end
+  end
+  return number
+end

@@ -1,0 +1,169 @@
+//! URLs: `redis://[user[:password]@]host[:port][/db]`, `rediss://` the same with TLS, `redis+unix:///socket[?db=N]`; all of
+//! them with `?prefix=TEXT`.
+
+use lock_core::Error;
+
+use crate::config::{Address, PREFIX_BYTES_MAX, Password, RedisConfig};
+
+/// Where Redis listens unless told otherwise.
+const PORT: u16 = 6379;
+
+impl RedisConfig {
+    /// Reads a URL; what it does not say has its default.
+    ///
+    /// # Errors
+    /// [`Error::Config`] says what is wrong. It repeats neither user nor password.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("it must begin with redis://HOST"))?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut config = match scheme {
+            "redis" | "rediss" => of_host(rest, scheme == "rediss")?,
+            "redis+unix" => of_socket(rest)?,
+            "redis+sentinel" => return Err(wrong("Sentinel is not built yet; name the master with redis://HOST")),
+            "redis+cluster" => return Err(wrong("Cluster is not built yet; use a single server with redis://HOST")),
+            _ => return Err(wrong("known schemes are redis, rediss and redis+unix")),
+        };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("db", number)) => config.database = database(number)?,
+                Some(("prefix", prefix)) => config.prefix = decoded(prefix)?,
+                _ => return Err(wrong("behind the `?` it takes db=NUMBER and prefix=TEXT")),
+            }
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what was set by hand.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a prefix that is too long or has braces or control characters, and for a timeout of zero.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.prefix.len() > PREFIX_BYTES_MAX {
+            let bytes = self.prefix.len();
+            return Err(Error::Config(format!(
+                "`redis.prefix` may have {PREFIX_BYTES_MAX} bytes, this one has {bytes}"
+            )));
+        }
+        if self.prefix.contains(['{', '}']) || self.prefix.chars().any(char::is_control) {
+            let rule = "`redis.prefix` must have no braces and no control characters: braces mark the keys of one lock";
+            return Err(Error::Config(rule.into()));
+        }
+        if self.timeout.is_zero() {
+            return Err(Error::Config("`redis.timeout` must be longer than nothing".into()));
+        }
+        Ok(())
+    }
+}
+
+fn wrong(what: &str) -> Error {
+    Error::Config(format!("wrong Redis URL: {what}"))
+}
+
+fn of_host(rest: &str, tls: bool) -> Result<RedisConfig, Error> {
+    // A password may hold any character but these three, percent-coded where it is not plain.
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (credentials, place) = match authority.rsplit_once('@') {
+        Some((credentials, place)) => (Some(credentials), place),
+        None => (None, authority),
+    };
+    let (host, port) = host_and_port(place)?;
+    let mut config = RedisConfig::new(Address::Tcp { host, port, tls });
+    if let Some(credentials) = credentials {
+        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+        config.user = Some(decoded(user)?).filter(|user| !user.is_empty());
+        config.password = Some(decoded(password)?).filter(|text| !text.is_empty()).map(Password::new);
+    }
+    if !path.is_empty() {
+        config.database = database(path)?;
+    }
+    Ok(config)
+}
+
+fn of_socket(rest: &str) -> Result<RedisConfig, Error> {
+    match rest.starts_with('/') {
+        true => Ok(RedisConfig::new(Address::Unix(decoded(rest)?.into()))),
+        false => Err(wrong("redis+unix takes an absolute path: redis+unix:///run/redis/redis.sock")),
+    }
+}
+
+fn host_and_port(place: &str) -> Result<(String, u16), Error> {
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => {
+            let (host, behind) = rest.split_once(']').ok_or_else(|| wrong("a `[` without `]` in the host"))?;
+            (host, behind.strip_prefix(':'))
+        }
+        None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
+    };
+    if host.is_empty() {
+        return Err(wrong("it names no host"));
+    }
+    let port =
+        port.map_or(Ok(PORT), |text| text.parse().map_err(|_| wrong("the port must be a number up to 65535")))?;
+    Ok((host.to_owned(), port))
+}
+
+fn database(text: &str) -> Result<u32, Error> {
+    text.parse().map_err(|_| wrong("the database must be a number"))
+}
+
+/// Percent-coded text, decoded.
+fn decoded(text: &str) -> Result<String, Error> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let byte = match byte {
+            b'%' => {
+                let digits = [rest.next().unwrap_or(b'?'), rest.next().unwrap_or(b'?')];
+                let digits = std::str::from_utf8(&digits).unwrap_or_default();
+                u8::from_str_radix(digits, 16).map_err(|_| wrong("a `%` must be followed by two hexadecimal digits"))?
+            }
+            byte => byte,
+        };
+        bytes.push(byte);
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("its percent-coded text is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_is_written_and_names_it_without_credentials() {
+        for (url, name) in [
+            ("redis://h", "redis://h:6379/0"),
+            ("redis://h:7/3", "redis://h:7/3"),
+            ("rediss://[::1]:7", "rediss://[::1]:7/0"),
+            ("redis://u:p%40ss@h?prefix=team%3A", "redis://h:6379/0?prefix=team:"),
+            ("redis+unix:///run/r%20s.sock?db=2&prefix=x", "redis+unix:///run/r s.sock?db=2&prefix=x"),
+        ] {
+            assert_eq!(RedisConfig::parse(url).unwrap().name(), name, "{url}");
+        }
+        let config = RedisConfig::parse("redis://u:p%40ss@h").unwrap();
+        assert_eq!((config.user.as_deref(), config.password.clone()), (Some("u"), Some(Password::new("p@ss"))));
+        assert!(!format!("{config:?}").contains("p@ss"));
+    }
+
+    #[test]
+    fn says_what_is_wrong_without_the_password() {
+        for (url, part) in [
+            ("redis:h", "redis://HOST"),
+            ("redis://u:secret@", "no host"),
+            ("redis://u:secret@h:x", "port"),
+            ("redis://u:secret@h/x", "database"),
+            ("redis://u:%zz@h", "hexadecimal"),
+            ("redis://h?x=1", "prefix=TEXT"),
+            ("redis://h?prefix={a}", "braces"),
+            ("redis+unix://x", "absolute"),
+            ("redis+sentinel://h", "not built yet"),
+            ("redis+cluster://h", "not built yet"),
+            ("http://h", "known schemes"),
+        ] {
+            let error = RedisConfig::parse(url).unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains("secret"), "{url}: {error}");
+        }
+        let long = format!("redis://h?prefix={}", "x".repeat(65));
+        assert!(RedisConfig::parse(&long).unwrap_err().to_string().contains("65"));
+    }
+}

@@ -1,0 +1,220 @@
+//! Entering and waiting: the client's side of the line.
+
+use std::{future::Future, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use lock_core::{Entered, Lease, Moment, Priority, Request, Ticket, Waited, background};
+
+use crate::{
+    backend::Client,
+    deadline::{deadline, ttl_ms},
+    error::Trouble,
+    keys::Keys,
+    line::Waiter,
+    link::Answer,
+    reply::{self, Standing},
+    scripts::{ENTER, REFRESH},
+};
+
+/// How long who waits in line bears a server that is away: a restart or a failover takes seconds.
+const OUTAGE_MAX: Duration = Duration::from_secs(10);
+
+/// How many requests one call of the sweep speaks for, so that no script keeps the server for long.
+const BATCH_MAX: usize = 500;
+
+impl Client {
+    pub(crate) async fn enter(&self, key: &lock_core::LockKey, request: &Request) -> Result<Entered, Trouble> {
+        let waiter = self.line.add(key, request, self.link.config.sweep);
+        let entered = self.enter_as(&waiter, request.number).await;
+        if !matches!(entered, Ok(Entered::Queued(..))) {
+            self.line.remove(request.id);
+        }
+        entered
+    }
+
+    async fn enter_as(&self, waiter: &Waiter, number: Option<u64>) -> Result<Entered, Trouble> {
+        let Waiter { key, request, .. } = waiter;
+        let owner = serde_json::to_string(&request.owner).map_err(|_| self.strange(ENTER.name))?;
+        let arguments = [
+            request.id.to_string(),
+            class_of(request.priority).to_string(),
+            ttl_ms(request.ttl)?.to_string(),
+            request.floor.to_string(),
+            hex(&request.secret_hash.0),
+            owner,
+            self.channel.clone(),
+            number.map(|number| number.to_string()).unwrap_or_default(),
+            self.link.config.queue_max.to_string(),
+        ];
+        let Answer { value, sent } = self.link.call(&ENTER, &Keys::of(&self.link.config, key), &arguments).await?;
+        match Standing::read(&value) {
+            Some(Standing::Granted { token, number }) => Ok(Entered::Granted(lease(waiter, token, number, sent))),
+            Some(Standing::Queued { number, place, holder_ends }) => {
+                waiter.hear(number, place, holder_ends);
+                Ok(Entered::Queued(Ticket { key: key.clone(), request: request.id, number }, place))
+            }
+            Some(Standing::Full { waiting }) => Err(Trouble::Full { waiting, max: self.link.config.queue_max }),
+            Some(Standing::Withdrawn) => Err(Trouble::Withdrawn),
+            Some(Standing::Missing) | None => Err(self.strange(ENTER.name)),
+        }
+    }
+
+    /// See [`lock_core::DistributedLock::wait`].
+    pub(crate) async fn wait(&self, ticket: &Ticket, until: Moment) -> Result<Waited, Trouble> {
+        let waiter = self.line.get(ticket.request).ok_or(Trouble::NoTicket)?;
+        let _listening = waiter.listen();
+        let told = waiter.news().place;
+        loop {
+            let (lease, missing, place, due, failing) = {
+                let mut news = waiter.news();
+                let missing = std::mem::take(&mut news.missing);
+                (news.lease.take(), missing, news.place, news.due, news.failing_since.is_some())
+            };
+            if let Some(lease) = lease {
+                self.line.remove(ticket.request);
+                return Ok(Waited::Granted(lease));
+            }
+            if missing {
+                if let Some(lease) = self.enter_again(&waiter, until).await? {
+                    self.line.remove(ticket.request);
+                    return Ok(Waited::Granted(lease));
+                }
+                continue;
+            }
+            if !failing && (place != told || until.is_past()) {
+                return Ok(Waited::Queued(place));
+            }
+            if due.is_past() {
+                self.sweep(&waiter, until).await?;
+                continue;
+            }
+            tokio::select! {
+                () = waiter.ring.notified() => {}
+                slept = background::sleep_until(due.min(until)) => slept?,
+            }
+        }
+    }
+
+    /// Stands in line again with the number that it had: the server took the silent waiter for dead, or lost its data.
+    async fn enter_again(&self, waiter: &Waiter, until: Moment) -> Result<Option<Lease>, Trouble> {
+        let number = waiter.news().number;
+        tracing::debug!(key = %waiter.key, number, "back in line");
+        match self.enter_as(waiter, Some(number)).await {
+            Ok(Entered::Granted(lease)) => Ok(Some(lease)),
+            Ok(Entered::Queued(..)) => Ok(None),
+            Err(trouble) => {
+                {
+                    let mut news = waiter.news();
+                    news.missing = true;
+                    news.failing_since.get_or_insert_with(Moment::now);
+                }
+                self.bear(waiter, until, trouble)?;
+                background::sleep_until(until.min(Moment::now() + self.link.config.sweep.first)).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Speaks for all waiters of this client that are due, the caller's among them.
+    async fn sweep(&self, own: &Waiter, until: Moment) -> Result<(), Trouble> {
+        let batches = self.line.take_due(self.link.config.sweep);
+        let chunks: Vec<&[Arc<Waiter>]> = batches.iter().flat_map(|batch| batch.chunks(BATCH_MAX)).collect();
+        let calls = chunks.iter().map(|batch| self.refresh(batch));
+        let mut failure = None;
+        for refreshed in all(calls).await {
+            failure = failure.or(refreshed.err());
+        }
+        match failure {
+            Some(trouble) => self.bear(own, until, trouble),
+            None => Ok(()),
+        }
+    }
+
+    /// One key's batch. What the server says goes to each waiter; they are rung if there is something to see.
+    async fn refresh(&self, batch: &[Arc<Waiter>]) -> Result<(), Trouble> {
+        let Some(first) = batch.first() else { return Ok(()) };
+        let requests: Vec<String> = batch.iter().map(|waiter| waiter.request.id.to_string()).collect();
+        let answered = self.link.call(&REFRESH, &Keys::of(&self.link.config, &first.key), &requests).await;
+        let Answer { value, sent } = answered.inspect_err(|_| {
+            for waiter in batch {
+                waiter.news().failing_since.get_or_insert_with(Moment::now);
+            }
+        })?;
+        let standings = reply::list(&value).filter(|list| list.len() == batch.len());
+        for (waiter, standing) in batch.iter().zip(standings.ok_or_else(|| self.strange(REFRESH.name))?) {
+            let standing = Standing::read(standing).ok_or_else(|| self.strange(REFRESH.name))?;
+            match standing {
+                Standing::Granted { token, number } => {
+                    let mut news = waiter.news();
+                    (news.lease, news.failing_since) = (Some(lease(waiter, token, number, sent)), None);
+                }
+                Standing::Queued { number, place, holder_ends } => waiter.hear(number, place, holder_ends),
+                Standing::Missing => waiter.news().missing = true,
+                Standing::Full { .. } | Standing::Withdrawn => return Err(self.strange(REFRESH.name)),
+            }
+            waiter.ring.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Whether to go on in spite of `trouble`.
+    fn bear(&self, waiter: &Waiter, until: Moment, trouble: Trouble) -> Result<(), Trouble> {
+        let since = waiter.news().failing_since;
+        let borne = since.is_none_or(|since| since.elapsed() < OUTAGE_MAX) && !until.is_past();
+        if !(trouble.may_pass() && borne) {
+            return Err(trouble);
+        }
+        tracing::debug!(key = %waiter.key, error = %trouble, "still waiting");
+        Ok(())
+    }
+}
+
+impl Waiter {
+    fn hear(&self, number: u64, place: lock_core::Place, holder_ends: Option<Duration>) {
+        let mut news = self.news();
+        (news.number, news.place, news.failing_since) = (number, place, None);
+        if let Some(span) = holder_ends {
+            // One more: the server rounds to milliseconds.
+            news.due = news.due.min(Moment::now() + span + Duration::from_millis(1));
+        }
+    }
+}
+
+fn lease(waiter: &Waiter, token: lock_core::FencingToken, ticket: u64, sent: Moment) -> Lease {
+    let Waiter { key, request, .. } = waiter;
+    Lease {
+        key: key.clone(),
+        request: request.id,
+        token,
+        owner: request.owner.clone(),
+        ticket,
+        deadline: Some(deadline(sent, request.ttl)),
+        liveness: None,
+    }
+}
+
+/// The class of a priority: they sort ascending on the server, the best one first.
+fn class_of(priority: Priority) -> usize {
+    Priority::ALL.iter().rev().position(|p| *p == priority).unwrap_or_default()
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The outputs of all futures, which run beside each other.
+async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<Pin<Box<F>>> = futures.map(Box::pin).collect();
+    let mut outputs = Vec::with_capacity(running.len());
+    std::future::poll_fn(|context| {
+        running.retain_mut(|future| match future.as_mut().poll(context) {
+            Poll::Ready(output) => {
+                outputs.push(output);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    outputs
+}

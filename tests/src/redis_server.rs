@@ -1,0 +1,122 @@
+//! A real Redis server, alone in a folder of its own.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::probe::{READY_WITHIN, until};
+use crate::process::{Ending, Process};
+use crate::program::{fresh_folder, isolated};
+
+/// A running redis-server on a unix socket, without persistence unless told otherwise.
+///
+/// It keeps its place when it is killed and started again.
+#[derive(Debug)]
+pub struct RedisServer {
+    options: Vec<String>,
+    process: Process,
+    home: TempDir,
+}
+
+impl RedisServer {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more options, such as `["--appendonly", "yes"]`.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_with(options: &[&str]) -> Self {
+        let home = fresh_folder();
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        let process = Process::start_ending(command(&home, &options), Ending::Kill);
+        let server = Self { options, process, home };
+        server.until_ready();
+        server
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        socket(&self.home)
+    }
+
+    /// Its URL for talkstick.
+    pub fn url(&self) -> String {
+        format!("redis+unix://{}", self.socket().display())
+    }
+
+    /// Its folder: for what it reads, and what it keeps.
+    pub fn folder(&self) -> &std::path::Path {
+        self.home.path()
+    }
+
+    /// The server's process: to stop it, to kill it, to have it go on.
+    pub const fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Kills it with SIGKILL; its socket refuses everybody from then on.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again in its folder, after [`RedisServer::kill`].
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_again(&mut self) {
+        self.process = Process::start_ending(command(&self.home, &self.options), Ending::Kill);
+        self.until_ready();
+    }
+
+    /// Runs one command as an operator would; gives what redis-cli prints, one line for each value.
+    ///
+    /// # Panics
+    /// When redis-cli fails.
+    pub fn tell(&self, words: &[&str]) -> String {
+        let mut cli = isolated("redis-cli", self.home.path());
+        let output = cli.arg("-s").arg(self.socket()).args(words).output().expect("redis-cli starts");
+        assert!(output.status.success(), "redis-cli {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    fn until_ready(&self) {
+        until(READY_WITHIN, "redis-server answers", || {
+            let Ok(mut stream) = UnixStream::connect(self.socket()) else { return false };
+            let mut answer = [0; 1];
+            let asked =
+                stream.set_read_timeout(Some(Duration::from_secs(1))).and_then(|()| stream.write_all(b"PING\r\n"));
+            // Any answer will do, also that it wants a password.
+            asked.and_then(|()| stream.read_exact(&mut answer)).is_ok()
+        });
+    }
+}
+
+fn socket(home: &TempDir) -> PathBuf {
+    home.path().join("redis.sock")
+}
+
+fn command(home: &TempDir, options: &[String]) -> Command {
+    let mut command = isolated("redis-server", home.path());
+    command.args(["--port", "0", "--unixsocket"]).arg(socket(home)).arg("--dir").arg(home.path());
+    command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]).args(options);
+    command
+}
+
+/// A port on the loopback interface that was free a moment ago, for servers that cannot be told to choose one.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port on the loopback interface");
+    listener.local_addr().expect("the port's number").port()
+}
