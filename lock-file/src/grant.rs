@@ -14,7 +14,7 @@ use crate::{
     holder::Record,
     key::{HeldLease, Key, REPLACED_MAX, Section, Table, Waiting},
     key_files::{Gate, KeyFiles},
-    line::Line,
+    line::{Header, Line},
 };
 
 /// How often a gate is tried that nobody is recorded to hold: a waiter that was woken for nothing has it for
@@ -172,6 +172,8 @@ impl Key {
         table.hold(held);
         drop(table);
         ring.notify_one();
+        // Its task may have been woken onto this processor: it goes first, and the line is settled beside it.
+        std::thread::yield_now();
         Ok(Some(request.id))
     }
 
@@ -228,7 +230,10 @@ impl Key {
         let_go_of(&held);
         drop(table);
         // The next head may have been woken onto this processor: it goes first now, and we go on with what is not urgent.
-        std::thread::yield_now();
+        // Only then: on a busy machine a yield gives a whole slice away to anybody.
+        if Header::read(&held.files.line).is_ok_and(|header| header.is_some_and(|header| header.head != 0)) {
+            std::thread::yield_now();
+        }
         true
     }
 }

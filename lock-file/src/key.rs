@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs::File,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
 };
 
 use lock_core::{
@@ -42,6 +42,8 @@ pub(crate) struct Key {
     turn: Mutex<Line>,
     files: Mutex<Option<Arc<KeyFiles>>>,
     table: Mutex<Table>,
+    /// Calls a parked thread; with the table.
+    pub(crate) call: Condvar,
 }
 
 /// Tickets, leases and sleepers. Locked for moments, never over a system call that may wait.
@@ -60,6 +62,9 @@ pub(crate) struct Table {
     pub(crate) sleepers: Vec<FileId>,
     /// A thread was started and has not looked at the line yet.
     pub(crate) starting: bool,
+    /// Threads that wait for a call, and calls that were not yet heard.
+    pub(crate) parked: usize,
+    pub(crate) called: usize,
     /// The epoch of the line when our tickets were last compared with it.
     pub(crate) epoch: u64,
     /// Aged tickets that we have stepped back for.
@@ -123,6 +128,7 @@ impl Key {
             turn: Mutex::default(),
             files: Mutex::default(),
             table: Mutex::default(),
+            call: Condvar::new(),
         })
     }
 

@@ -26,6 +26,7 @@ mod sleeper;
 mod sweep;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod waiters;
 mod waiting;
 

@@ -4,7 +4,7 @@
 //! the one that sleeps further back is left there and another one is started; it finds nothing to do when it wakes.
 //! What they wake with decides nothing: the line does.
 
-use std::{fs::File, sync::Arc};
+use std::fs::File;
 
 use lock_core::{
     RequestId, flock,
@@ -13,7 +13,7 @@ use lock_core::{
 
 use crate::{
     error::Trouble,
-    key::{Key, REPLACED_MAX, Section},
+    key::{Key, Section},
     key_files::{Gate, KeyFiles},
     line::{Header, Line},
 };
@@ -21,9 +21,6 @@ use crate::{
 /// How many threads may sleep for one key. One more is started each time a ticket of ours jumps ahead of where the others
 /// sleep; there are four priorities, and beyond that the sweep finds out.
 const SLEEPERS_MAX: usize = 4;
-
-/// Room for the stack of a thread that reads one file and logs.
-const STACK_BYTES: usize = 128 * 1024;
 
 /// What a thread does outside the section.
 enum Sleep {
@@ -45,7 +42,7 @@ impl Section<'_> {
         }
         match turn(line.entries(), self.key.process) {
             Turn::None => Ok(()),
-            Turn::Head(_) => self.start(),
+            Turn::Head(_) => self.start_sleeper(),
             Turn::Behind { ahead, .. } => {
                 let process = line.entries()[ahead].process;
                 let ahead = self.sweep_if_dead(line, process)?;
@@ -55,7 +52,7 @@ impl Section<'_> {
                     return Ok(());
                 }
                 drop(table);
-                self.start()
+                self.start_sleeper()
             }
         }
     }
@@ -64,17 +61,6 @@ impl Section<'_> {
     fn sleeps_as_head(&self) -> Result<bool, Trouble> {
         let gate = self.key.table().gate_sleeper;
         gate.map_or(Ok(false), |id| self.files.names_gate(id))
-    }
-
-    fn start(&mut self) -> Result<(), Trouble> {
-        let Some(key) = self.key.shared() else { return Ok(()) };
-        self.key.table().starting = true;
-        let builder = std::thread::Builder::new().name("talkstick-wait".to_owned()).stack_size(STACK_BYTES);
-        let started = builder.spawn(move || run(&key));
-        started.map(drop).map_err(|source| {
-            self.key.table().starting = false;
-            Trouble::io("start a thread to wait for", self.files.gate_path())(source)
-        })
     }
 
     /// Where to sleep now, or the grant itself when the gate happens to be free.
@@ -155,21 +141,8 @@ enum Claim {
     Nothing,
 }
 
-/// One thread, until nobody needs it.
-fn run(key: &Arc<Key>) {
-    let mut replaced = 0..REPLACED_MAX;
-    loop {
-        match step(key) {
-            Ok(true) => {}
-            Ok(false) => return,
-            // Deleted or replaced in the middle of a step: the next one opens them anew.
-            Err(_) if key.lost_its_files() && replaced.next().is_some() => {}
-            Err(trouble) => return fail(key, trouble),
-        }
-    }
-}
-
-fn step(key: &Key) -> Result<bool, Trouble> {
+/// One sleep of a thread, and what it woke for. Whether there is more to do.
+pub(crate) fn step(key: &Key) -> Result<bool, Trouble> {
     let sleep = key.section()?.next_sleep()?;
     match sleep {
         Sleep::Done => return Ok(false),
@@ -256,16 +229,4 @@ fn next_of_ours(key: &Key, files: &KeyFiles, gate: &Gate) -> Result<Option<u64>,
     let table = key.table();
     let known = header.epoch == table.epoch && table.waiting_as(header.head).is_some();
     Ok(known.then_some(header.head))
-}
-
-/// Tells the tasks that wait: what is unknown is no lock, and no waiting either.
-fn fail(key: &Key, trouble: Trouble) {
-    tracing::error!(key = %key.name, error = %trouble, "the thread that waits for the lock failed");
-    let trouble = Arc::new(trouble);
-    let mut table = key.table();
-    table.starting = false;
-    for ticket in table.tickets.values_mut().filter(|t| !t.granted) {
-        ticket.fault = Some(Arc::clone(&trouble));
-        ticket.ring.notify_one();
-    }
 }

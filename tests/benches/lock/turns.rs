@@ -1,4 +1,4 @@
-//! Processes that take turns: ours, and blocking flock(2).
+//! Processes that take turns: ours, blocking flock(2), and a relay without a lock.
 
 use std::{
     fs::File,
@@ -25,42 +25,74 @@ pub(crate) struct Turn {
     pub(crate) process: usize,
 }
 
-/// The body of a process that locks: `WHOSE FOLDER TURNS HOLD_US`. Starts at a line on standard input, reports at the end.
-pub(crate) fn take_turns(mut arguments: impl Iterator<Item = String>) {
-    let mut next = || arguments.next().expect("an argument");
-    let (whose, folder) = (next(), next());
-    let (turns, hold_us): (usize, u64) = (next().parse().expect("turns"), next().parse().expect("microseconds"));
-    let hold = || std::thread::sleep(Duration::from_micros(hold_us));
-    let taken: Vec<(u64, u64, u64)> = if whose == "flock" {
-        let file = File::create(Path::new(&folder).join("baseline")).expect("a file");
-        let turn = |_| {
-            flock::exclusive(&file).expect("locked");
-            let since = Moment::now().since_boot_ns();
-            hold();
-            let until = Moment::now().since_boot_ns();
-            flock::unlock(&file).expect("unlocked");
-            (since, until, 0)
-        };
-        started();
-        (0..turns).map(turn).collect()
-    } else {
-        let store = FileLock::open(FileConfig::new(Path::new(&folder).join("locks"))).expect("opened");
-        let (lock, key) = (BlockingLock::new(Arc::new(store)), LockKey::new("bench").expect("a key"));
-        let options = AcquireOptions::default().without_timeout();
-        let turn = |_| {
-            let guard = lock.acquire(&key, &options).expect("acquired");
-            let since = Moment::now().since_boot_ns();
-            hold();
-            let (until, ticket) = (Moment::now().since_boot_ns(), guard.lease().ticket);
-            guard.release().expect("released");
-            (since, until, ticket)
-        };
-        started();
-        (0..turns).map(turn).collect()
+/// The body of a process that locks: `WHOSE FOLDER TURNS HOLD_US INDEX COUNT`. Starts at a line on standard input, reports
+/// at the end.
+pub(crate) fn take_turns(arguments: impl Iterator<Item = String>) {
+    let arguments: Vec<String> = arguments.collect();
+    let [whose, folder, numbers @ ..] = &arguments[..] else { panic!("WHOSE FOLDER ...") };
+    let numbers: Vec<usize> = numbers.iter().map(|n| n.parse().expect("a number")).collect();
+    let [turns, hold_us, index, count] = numbers[..] else { panic!("... TURNS HOLD_US INDEX COUNT") };
+    let (folder, hold) = (Path::new(folder), Duration::from_micros(hold_us as u64));
+    let taken = match whose.as_str() {
+        "flock" => flock_turns(folder, turns, hold),
+        "relay" => relay_turns(folder, turns, hold, (index, count)),
+        _ => our_turns(folder, turns, hold),
     };
     for (since, until, ticket) in taken {
         crate::measure::say(&format!("{since} {until} {ticket}"));
     }
+}
+
+/// Holds, and says from when to when.
+fn held(hold: Duration) -> (u64, u64) {
+    let since = Moment::now().since_boot_ns();
+    std::thread::sleep(hold);
+    (since, Moment::now().since_boot_ns())
+}
+
+fn our_turns(folder: &Path, turns: usize, hold: Duration) -> Vec<(u64, u64, u64)> {
+    let store = FileLock::open(FileConfig::new(folder.join("locks"))).expect("opened");
+    let (lock, key) = (BlockingLock::new(Arc::new(store)), LockKey::new("bench").expect("a key"));
+    let options = AcquireOptions::default().without_timeout();
+    started();
+    let turn = |_| {
+        let guard = lock.acquire(&key, &options).expect("acquired");
+        let ((since, until), ticket) = (held(hold), guard.lease().ticket);
+        guard.release().expect("released");
+        (since, until, ticket)
+    };
+    (0..turns).map(turn).collect()
+}
+
+fn flock_turns(folder: &Path, turns: usize, hold: Duration) -> Vec<(u64, u64, u64)> {
+    let file = File::create(folder.join("baseline")).expect("a file");
+    started();
+    let turn = |_| {
+        flock::exclusive(&file).expect("locked");
+        let (since, until) = held(hold);
+        flock::unlock(&file).expect("unlocked");
+        (since, until, 0)
+    };
+    (0..turns).map(turn).collect()
+}
+
+/// No lock at all: each process wakes a certain other one through a pipe, and sleeps. What order costs at the least.
+fn relay_turns(folder: &Path, turns: usize, hold: Duration, (index, count): (usize, usize)) -> Vec<(u64, u64, u64)> {
+    let pipe = |index: usize| {
+        File::options().read(true).write(true).open(folder.join(index.to_string())).expect("a pipe made by mkfifo(1)")
+    };
+    let (mut ours, mut next) = (pipe(index), pipe((index + 1) % count));
+    started();
+    if index == 0 {
+        ours.write_all(b"1").expect("written");
+    }
+    let turn = |_| {
+        ours.read_exact(&mut [0]).expect("read");
+        let (since, until) = held(hold);
+        next.write_all(b"1").expect("written");
+        (since, until, 0)
+    };
+    (0..turns).map(turn).collect()
 }
 
 fn started() {
@@ -78,9 +110,11 @@ impl Turns {
     /// Starts `count` processes and waits until all are ready.
     pub(crate) fn ready(whose: &str, folder: &Path, count: usize, turns: usize, hold: Duration) -> Self {
         let (mut children, mut lines) = (Vec::new(), Vec::new());
-        for _ in 0..count {
+        for index in 0..count {
+            let numbers = [turns, hold.as_micros() as usize, index, count].map(|number| number.to_string());
             let mut child = Command::new(std::env::current_exe().expect("own path"))
-                .args(["--turns", whose, &folder.to_string_lossy(), &turns.to_string(), &hold.as_micros().to_string()])
+                .args(["--turns", whose, &folder.to_string_lossy()])
+                .args(numbers)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
@@ -141,15 +175,19 @@ pub(crate) fn handovers(turns: &[Turn]) -> Vec<Duration> {
 
 fn run(whose: &str, hold: Duration) -> Vec<Turn> {
     let folder = tempfile::tempdir().expect("a folder");
+    if whose == "relay" {
+        let pipes = (0..8).map(|index| folder.path().join(index.to_string()));
+        assert!(Command::new("mkfifo").args(pipes).status().expect("mkfifo(1)").success());
+    }
     let mut processes = Turns::ready(whose, folder.path(), 8, 40, hold);
     (0..8).for_each(|process| processes.start(process));
     processes.finish()
 }
 
-/// Three runs of each, in turn.
+/// Five runs of each, in turn.
 pub(crate) fn measure() {
-    let (mut ours, mut theirs, mut inversions, mut totals) = (Vec::new(), Vec::new(), 0, Vec::new());
-    for _ in 0..3 {
+    let (mut ours, mut theirs, mut relay, mut inversions, mut totals) = (vec![], vec![], vec![], 0, vec![]);
+    for _ in 0..5 {
         let turns = run("ours", HOLD);
         inversions += turns.windows(2).filter(|pair| pair[0].ticket > pair[1].ticket).count();
         let whole_ns = turns[turns.len() - 1].until_ns - turns[0].since_ns;
@@ -157,8 +195,11 @@ pub(crate) fn measure() {
         totals.push(whole_ns as f64 / held_ns as f64);
         ours.extend(handovers(&turns));
         theirs.extend(handovers(&run("flock", HOLD)));
+        relay.extend(handovers(&run("relay", HOLD)));
     }
-    compare("handover, 2 ms holds", median(ours), "flock(2)", median(theirs));
+    let (ours, theirs) = (median(ours), median(theirs));
+    compare("handover, 2 ms holds", ours, "flock(2)", theirs);
+    compare("handover, 2 ms holds", ours, "relay by pipes", median(relay));
     figure("grants out of ticket order", &inversions.to_string());
     totals.sort_unstable_by(f64::total_cmp);
     figure("whole run against its holds added up", &format!("{:.3}", totals[totals.len() / 2]));
