@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 use crate::{
     entry::{Entry, Rest},
     error::Trouble,
-    key::{Section, Waiting},
-    key_files::{Gate, KeyFiles},
+    key::Section,
+    key_files::Gate,
     line::Line,
+    table::Waiting,
     waiters::{self, Life, WakeFile},
 };
 
@@ -201,33 +202,6 @@ impl Section<'_> {
         }
         let waiting = line.entries().len();
         if waiting < max { Ok(()) } else { Err(Trouble::Full { waiting, max }) }
-    }
-}
-
-impl crate::key::Table {
-    fn any_owner(&self) -> Option<lock_core::Owner> {
-        self.tickets.values().find(|t| !t.granted).map(|t| t.request.owner.clone())
-    }
-
-    /// The record of a ticket that is in the table.
-    fn entry_of(&mut self, request: &Request, process: u64, files: &KeyFiles) -> Result<Entry, Trouble> {
-        let label = match &mut self.wake {
-            Some(wake) => wake.label(files.waiters()?, &request.owner.label)?,
-            None => 0,
-        };
-        let ticket = self.tickets.get(&request.id).ok_or(Trouble::NoTicket)?;
-        Ok(Entry {
-            ticket: ticket.number,
-            request: request.id,
-            process,
-            since_us: ticket.since_us,
-            pid: std::process::id(),
-            start: request.owner.start,
-            passed: 0,
-            label,
-            priority: request.priority,
-            rest: Rest::Awake,
-        })
     }
 }
 

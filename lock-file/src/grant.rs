@@ -11,10 +11,12 @@ use lock_core::{
 use crate::{
     entry::Entry,
     error::Trouble,
+    header::Header,
     holder::Record,
-    key::{HeldLease, Key, REPLACED_MAX, Section, Table, Waiting},
+    key::{Key, REPLACED_MAX, Section},
     key_files::{Gate, KeyFiles},
-    line::{Header, Line},
+    line::Line,
+    table::HeldLease,
 };
 
 /// How often a gate is tried that nobody is recorded to hold: a waiter that was woken for nothing has it for
@@ -235,23 +237,6 @@ impl Key {
             std::thread::yield_now();
         }
         true
-    }
-}
-
-impl Table {
-    /// Takes a lease in, and the baton for it. Under the table's lock, as its release is: an earlier lease of ours cannot
-    /// let go of this one's baton.
-    fn hold(&mut self, held: HeldLease) {
-        // Should a waiter that has just woken still share the baton, the next head sleeps on the gate instead.
-        if let Err(error) = flock::try_exclusive(&held.files.baton) {
-            tracing::debug!(%error, "the baton could not be locked; the next in line sleeps on the gate");
-        }
-        self.leases.insert(held.lease.request, held);
-    }
-
-    /// Our ticket with this number, if it waits.
-    pub(crate) fn waiting_as(&self, number: u64) -> Option<&Waiting> {
-        self.tickets.values().find(|ticket| ticket.number == number && !ticket.granted)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs::File, io};
 
 use lock_core::{FencingToken, Moment, Owner, Request, RequestId, SecretHash, dir};
 
-use crate::entry::{u32_at, u64_at};
+use crate::record::{u32_at, u64_at};
 
 const MAGIC: &[u8; 8] = b"tstkhd01";
 /// One write of less than a page: a killed writer leaves the old record or the new one. The owner takes what the fixed

@@ -1,27 +1,14 @@
-//! One key as this process has it: its open files, its tickets and leases, and the section in which the line changes.
+//! One key as this process has it: its open files, and the section in which the line changes.
 
 use std::{
-    collections::{HashMap, HashSet},
     fs::File,
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
 };
 
-use lock_core::{
-    Lease, LockKey, Request, RequestId, background,
-    dir::{Dir, FileId},
-    flock,
-};
-use tokio::sync::Notify;
+use lock_core::{LockKey, RequestId, background, dir::Dir, flock};
 
-use crate::{
-    config::FileConfig,
-    error::Trouble,
-    holder::Record,
-    key_files::KeyFiles,
-    line::Line,
-    waiters::{Sleepers, WakeFile},
-};
+use crate::{config::FileConfig, error::Trouble, key_files::KeyFiles, line::Line, table::Table, waiters::Sleepers};
 
 /// How often a busy mutex is tried before the caller's executor is left alone: sections last microseconds.
 const TRIES: usize = 50;
@@ -44,56 +31,6 @@ pub(crate) struct Key {
     table: Mutex<Table>,
     /// Calls a parked thread; with the table.
     pub(crate) call: Condvar,
-}
-
-/// Tickets, leases and sleepers. Locked for moments, never over a system call that may wait.
-#[derive(Debug, Default)]
-pub(crate) struct Table {
-    /// Requests that `enter` is working on, with how often, and whether they were withdrawn meanwhile.
-    entering: HashMap<RequestId, (usize, bool)>,
-    pub(crate) tickets: HashMap<RequestId, Waiting>,
-    pub(crate) leases: HashMap<RequestId, HeldLease>,
-    /// Tickets that were granted and still stand in the line's file.
-    pub(crate) settling: HashSet<RequestId>,
-    pub(crate) wake: Option<WakeFile>,
-    /// The gate that one of our threads sleeps on.
-    pub(crate) gate_sleeper: Option<FileId>,
-    /// The wake files that our threads sleep on.
-    pub(crate) sleepers: Vec<FileId>,
-    /// A thread was started and has not looked at the line yet.
-    pub(crate) starting: bool,
-    /// Threads that wait for a call, and calls that were not yet heard.
-    pub(crate) parked: usize,
-    pub(crate) called: usize,
-    /// The epoch of the line when our tickets were last compared with it.
-    pub(crate) epoch: u64,
-    /// Aged tickets that we have stepped back for.
-    pub(crate) yielded: HashSet<u64>,
-}
-
-/// A ticket of this process.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) request: Request,
-    pub(crate) number: u64,
-    pub(crate) since_us: u64,
-    /// Where its record was last seen.
-    pub(crate) slot: usize,
-    /// The lock was taken for it: the lease is in the table.
-    pub(crate) granted: bool,
-    pub(crate) fault: Option<Arc<Trouble>>,
-    /// Rung when it is granted or has failed.
-    pub(crate) ring: Arc<Notify>,
-}
-
-/// A lease of this process.
-#[derive(Debug, Clone)]
-pub(crate) struct HeldLease {
-    pub(crate) lease: Lease,
-    /// What the holder's record says of it.
-    pub(crate) record: Record,
-    pub(crate) gate: FileId,
-    pub(crate) files: Arc<KeyFiles>,
 }
 
 /// The time in which the line may be changed: no other thread or process is in its own.
@@ -279,12 +216,6 @@ impl Key {
         let mut table = self.table();
         let entering = table.entering.get_mut(&request);
         entering.map(|(_, withdrawn)| *withdrawn = true).is_some()
-    }
-}
-
-impl Table {
-    pub(crate) fn is_withdrawn(&self, request: RequestId) -> bool {
-        self.entering.get(&request).is_some_and(|(_, withdrawn)| *withdrawn)
     }
 }
 

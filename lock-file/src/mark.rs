@@ -6,9 +6,9 @@ use lock_core::{
 };
 
 use crate::{
-    entry::{u32_at, u64_at},
     error::Trouble,
     layout,
+    record::{u32_at, u64_at},
 };
 
 const MARK: usize = 12;

@@ -2,12 +2,7 @@
 
 use lock_core::{FencingToken, LossReason, RequestId};
 
-use crate::{
-    error::Trouble,
-    holder::Record,
-    key::{HeldLease, Key},
-    mark,
-};
+use crate::{error::Trouble, holder::Record, key::Key, mark, table::HeldLease};
 
 impl Key {
     /// Whether the lease is still held; if not, why.

@@ -13,9 +13,10 @@ use lock_core::{
 
 use crate::{
     error::Trouble,
+    header::Header,
     key::{Key, Section},
     key_files::{Gate, KeyFiles},
-    line::{Header, Line},
+    line::Line,
 };
 
 /// How many threads may sleep for one key. One more is started each time a ticket of ours jumps ahead of where the others

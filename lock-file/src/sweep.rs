@@ -14,12 +14,7 @@ use lock_core::{FencingToken, Moment, RequestId, flock, turn::InLine};
 use tokio::sync::Notify;
 
 use crate::{
-    entry::Entry,
-    error::Trouble,
-    holder::Record,
-    key::Key,
-    key_files::KeyFiles,
-    line::{Header, Line},
+    entry::Entry, error::Trouble, header::Header, holder::Record, key::Key, key_files::KeyFiles, line::Line,
     waiting::PASS_OVER_AFTER,
 };
 
