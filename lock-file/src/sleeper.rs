@@ -231,3 +231,55 @@ fn next_of_ours(key: &Key, files: &KeyFiles, gate: &Gate) -> Result<Option<u64>,
     let known = header.epoch == table.epoch && table.waiting_as(header.head).is_some();
     Ok(known.then_some(header.head))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lock_core::{Entered, Ticket, turn::InLine};
+
+    use super::*;
+    use crate::{
+        entry::Rest,
+        testing::{key, request},
+    };
+
+    fn waits(key: &Arc<Key>, id: u128) -> Ticket {
+        // No thread of its own: the test does what it would.
+        key.table().starting = true;
+        match key.section().unwrap().enter(&request(id)).unwrap() {
+            Entered::Queued(ticket, _) => ticket,
+            Entered::Granted(_) => panic!("it is held"),
+        }
+    }
+
+    /// The first in line was stopped and passed over, and runs again by the time of the next release: the second one,
+    /// which the release wakes, must not take the lock by the header alone.
+    #[test]
+    fn who_runs_again_goes_before_who_was_next_without_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [holder, first, second] = [1, 2, 3].map(|process| key(folder.path(), process));
+        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
+        let (first_ticket, second_ticket) = (waits(&first, 2), waits(&second, 3));
+        {
+            let mut section = second.section().unwrap();
+            let mut line = section.line().unwrap();
+            let stopped = |e: &mut crate::entry::Entry| {
+                let is_first = e.request == first_ticket.request;
+                e.rest = if is_first { Rest::Stopped } else { e.rest };
+                is_first
+            };
+            line.update(&section.files.line, stopped).unwrap();
+            assert!(line.entries().iter().any(|entry| !entry.is_awake()));
+            section.keep(line);
+        }
+        assert!(holder.let_go(RequestId(1), None));
+        let gate = second.files().unwrap().open_gate().unwrap();
+        let Quick::Unclear(gate) = claim_at_once(&second, gate).unwrap() else { panic!("granted by the header alone") };
+        assert!(second.section().unwrap().claim(gate, false).unwrap().is_none(), "it is not its turn");
+        assert!(second.table().leases.is_empty() && second.table().waiting_as(second_ticket.number).is_some());
+        let gate = first.files().unwrap().open_gate().unwrap();
+        assert!(first.section().unwrap().claim(gate, false).unwrap().is_none());
+        assert!(first.table().leases.contains_key(&first_ticket.request), "its place is its own again");
+    }
+}
