@@ -50,16 +50,16 @@ fn the_next_holder_keeps_its_lease() {
     let (first, second, runtime) = (open(folder.path()), open(folder.path()), runtime());
     for round in 0..ROUNDS {
         let lease = enter(&runtime, &first, 2 * round + 1);
-        let (checks, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        let over = AtomicBool::new(false);
+        let (checks, checked) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             scope.spawn(|| {
+                let mut checks = Some(checks);
                 while !over.load(Ordering::Acquire) && runtime.block_on(first.renew(&lease, TTL)).is_ok() {
-                    checks.store(true, Ordering::Release);
+                    checks.take().map_or(Ok(()), |checks| checks.send(())).unwrap();
                 }
             });
-            while !checks.load(Ordering::Acquire) {
-                std::hint::spin_loop();
-            }
+            checked.recv().unwrap();
             runtime.block_on(first.release(&lease)).unwrap();
             let next = enter(&runtime, &second, 2 * round + 2);
             over.store(true, Ordering::Release);
