@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::process_start;
+
 /// Longest agent label in bytes; longer ones are cut at a character.
 pub const LABEL_BYTES_MAX: usize = 64;
 
@@ -80,46 +82,6 @@ fn clean_label(label: &str) -> String {
     clean
 }
 
-/// When the process started, in the host's own unit; `None` where it does not run or the system does not tell.
-#[cfg(target_os = "linux")]
-#[must_use]
-pub fn process_start(pid: u32) -> Option<u64> {
-    stat(pid).map(|(_, start)| start)
-}
-
-/// Whether a process is stopped (SIGSTOP, a debugger); `None` where it does not run, or is a later one with the same
-/// number, or the system does not tell.
-#[cfg(target_os = "linux")]
-#[must_use]
-pub fn process_is_stopped(pid: u32, start: u64) -> Option<bool> {
-    stat(pid).filter(|(_, now)| *now == start).map(|(state, _)| state.eq_ignore_ascii_case(&'T'))
-}
-
-/// State and start of a process, as proc(5) has them.
-#[cfg(target_os = "linux")]
-fn stat(pid: u32) -> Option<(char, u64)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command in parentheses may hold spaces; the state follows it, and the start 19 fields later.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
-}
-
-/// When the process started, in the host's own unit; `None` where it does not run or the system does not tell.
-#[cfg(not(target_os = "linux"))]
-#[must_use]
-pub fn process_start(_pid: u32) -> Option<u64> {
-    None
-}
-
-/// Whether a process is stopped; `None` where it does not run, or is a later one with the same number, or the system does
-/// not tell.
-#[cfg(not(target_os = "linux"))]
-#[must_use]
-pub fn process_is_stopped(_pid: u32, _start: u64) -> Option<bool> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +96,6 @@ mod tests {
     fn this_process_knows_itself() {
         let me = Owner::current("me");
         assert!(me.is_this_process() && me.runs() == cfg!(target_os = "linux") && !me.has_died());
-        assert_eq!(process_is_stopped(me.pid, me.start), cfg!(target_os = "linux").then_some(false));
         assert!(!Owner { start: me.start + 1, ..me }.is_this_process());
     }
 }

@@ -152,12 +152,8 @@ impl Entry {
 #[cfg(target_os = "linux")]
 fn is_at_work(says: &OwnedFd) -> bool {
     let Ok(peer) = rustix::net::sockopt::socket_peercred(says) else { return false };
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", peer.pid.as_raw_nonzero()));
-    // The state is the first field behind the command, which stands in parentheses.
-    stat.is_ok_and(|stat| {
-        let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.trim_start().chars().next());
-        matches!(state, Some('R' | 'S' | 'D'))
-    })
+    let stat = lock_core::process_stat(peer.pid.as_raw_nonzero().get().unsigned_abs());
+    stat.is_some_and(|stat| matches!(stat.state, 'R' | 'S' | 'D'))
 }
 
 /// Not known here, so nobody is given more time.
