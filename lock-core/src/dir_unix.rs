@@ -61,9 +61,14 @@ impl Dir {
         Self::open(path)?.ok_or_else(|| FileError::Unsteady { path: path.to_owned() })
     }
 
-    /// The nearest folder above that exists, if it is shared with a group, and the names of what is missing below it.
+    /// The nearest folder above that exists, if it is shared with a group, and the names of what is missing below it. One
+    /// that is not shared is not ours to judge: it may be anybody's, and need not even be readable.
     fn shared_above(path: &Path) -> Result<Option<(Self, Vec<&str>)>, FileError> {
         let Some(above) = path.ancestors().find(|above| above.is_dir()) else { return Ok(None) };
+        let stat = rustix::fs::stat(above).map_err(|e| FileError::io("look at", above)(e.into()))?;
+        if group_of_shared(&stat).is_none() {
+            return Ok(None);
+        }
         let missing = path.strip_prefix(above).unwrap_or(path);
         let names: Option<Vec<&str>> = missing.iter().map(std::ffi::OsStr::to_str).collect();
         let shared = Self::open(above)?.filter(|above| above.sharing.group.is_some());
@@ -82,8 +87,8 @@ impl Dir {
         if mode.contains(Mode::WOTH) && !mode.contains(Mode::SVTX) {
             return Err(FileError::WorldWritable { path: path.to_owned() });
         }
-        let group = mode.contains(Mode::SGID | Mode::WGRP).then_some(stat.st_gid);
-        Ok(Some(Self { handle, path: path.to_owned(), sharing: Sharing { owner: stat.st_uid, group } }))
+        let sharing = Sharing { owner: stat.st_uid, group: group_of_shared(&stat) };
+        Ok(Some(Self { handle, path: path.to_owned(), sharing }))
     }
 
     /// Its path, as it was given.
@@ -279,6 +284,11 @@ pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 /// Writes all of `bytes` at `at`.
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
+}
+
+/// The group of a setgid folder that the group can write.
+fn group_of_shared(folder: &Stat) -> Option<u32> {
+    Mode::from_raw_mode(folder.st_mode).contains(Mode::SGID | Mode::WGRP).then_some(folder.st_gid)
 }
 
 fn found(stat: rustix::io::Result<Stat>, path: impl FnOnce() -> PathBuf) -> Result<Option<FileId>, FileError> {

@@ -85,3 +85,17 @@ fn a_user_outside_the_group_is_told_why_not() {
     let theirs = as_nobody(folder.path(), 65534, 5);
     assert!(theirs.contains("denied"), "{theirs}");
 }
+
+/// What stands above the folder of the locks is not ours to judge where it is not shared with a group.
+#[test]
+fn a_folder_is_made_below_one_that_is_open_to_all_or_cannot_be_read() {
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    for mode in [0o777, 0o311] {
+        let above = folder.path().join(format!("{mode:o}"));
+        std::fs::create_dir(&above).unwrap();
+        std::fs::set_permissions(&above, PermissionsExt::from_mode(mode)).unwrap();
+        let dir = above.join("made/locks");
+        acquire_once(&dir).unwrap_or_else(|error| panic!("{mode:o}: {}", told(&error)));
+        assert_eq!(std::fs::metadata(above.join("made")).unwrap().mode() & 0o7777, 0o700);
+    }
+}
