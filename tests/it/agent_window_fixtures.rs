@@ -11,6 +11,7 @@ use tests::openbox::Openbox;
 use tests::probe::{READY_WITHIN, until};
 use tests::require;
 use tests::xvfb::Xvfb;
+use x11rb::protocol::xproto::ConnectionExt as _;
 
 /// A display with agent windows and a hand that knows them.
 struct Desk {
@@ -161,6 +162,25 @@ fn a_window_that_misses_the_arrival_wakes_up_when_the_pointer_moves() {
     let (x, y) = desk.windows.windows()[0].centre();
     desk.hand.move_to((x + 1, y));
     until(READY_WITHIN, "the text is there", || desk.windows.settle().1[&0].text == "missed");
+}
+
+#[test]
+fn a_window_that_another_client_closes_in_the_middle_of_a_paste_does_not_take_the_others_along() {
+    require!("Xvfb");
+    let mut desk = Desk::open(Behaviour { misses_arrival: true, ..Behaviour::default() });
+    let owner = desk.own("too late", Answer::Whole);
+    desk.click(0);
+    desk.hand.chord(&[key::CTRL, key::V]);
+    assert!(owner.wait_served(READY_WITHIN).is_some());
+    // Its end is the event at which the answer is noticed.
+    let stranger = desk.server.connect();
+    let gone = stranger.destroy_window(desk.windows.windows()[0].id).expect("request");
+    gone.check().expect("the window was there");
+    assert_eq!(desk.settled_texts(), []);
+    desk.click(1);
+    desk.hand.type_plainly("still here");
+    desk.hand.chord(&[key::RETURN]);
+    assert_eq!(desk.texts(1), ["still here"]);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use x11rb::errors::ReplyError;
+use x11rb::protocol::ErrorKind;
 use x11rb::protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, GetPropertyReply, Timestamp, Window};
 use x11rb::rust_connection::RustConnection;
 
@@ -137,7 +139,7 @@ impl Paste {
         if refused {
             return Ok(Step::Nothing);
         }
-        let value = self.take(connection, !self.keeps_property)?;
+        let Some(value) = self.take(connection, !self.keeps_property)? else { return Ok(Step::Nothing) };
         if value.type_ == atoms.incr {
             // Deleting the announcement, kept property or not, is what makes the owner send the first piece. Only once:
             // a second deletion could hit that piece, unread.
@@ -155,7 +157,8 @@ impl Paste {
         if !matches!(self.stage, Stage::Pieces(_)) {
             return Ok(Step::Waiting);
         }
-        let piece = self.take(connection, true)?.value;
+        let Some(piece) = self.take(connection, true)? else { return Ok(Step::Nothing) };
+        let piece = piece.value;
         let Stage::Pieces(text) = &mut self.stage else { return Ok(Step::Waiting) };
         if !piece.is_empty() {
             text.extend_from_slice(&piece);
@@ -185,8 +188,12 @@ impl Paste {
         Ok(Step::Waiting)
     }
 
-    fn take(&self, connection: &RustConnection, delete: bool) -> Result<GetPropertyReply, AgentWindowsError> {
+    /// What is in the property; `None` when another client has closed the window meanwhile.
+    fn take(&self, connection: &RustConnection, delete: bool) -> Result<Option<GetPropertyReply>, AgentWindowsError> {
         let any = AtomEnum::ANY;
-        Ok(connection.get_property(delete, self.window, self.property, any, 0, u32::MAX / 4)?.reply()?)
+        match connection.get_property(delete, self.window, self.property, any, 0, u32::MAX / 4)?.reply() {
+            Err(ReplyError::X11Error(error)) if error.error_kind == ErrorKind::Window => Ok(None),
+            value => Ok(Some(value?)),
+        }
     }
 }
