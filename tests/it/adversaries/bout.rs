@@ -4,9 +4,34 @@ use deliver::agent_windows::Options;
 
 use super::arena::Arena;
 
+/// By what the desktop is driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Driver {
+    X11,
+    Portable,
+}
+
+impl Driver {
+    /// As the table calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::X11 => "x11",
+            Self::Portable => "portable",
+        }
+    }
+
+    const fn config(self) -> &'static str {
+        match self {
+            Self::X11 => "desktop.driver = \"verified\"\n",
+            Self::Portable => "desktop.driver = \"portable\"\n",
+        }
+    }
+}
+
 /// What an adversary is asked to do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bout {
+    pub(crate) driver: Driver,
     pub(crate) deliveries: usize,
     /// Under a window manager.
     pub(crate) managed: bool,
@@ -23,7 +48,7 @@ impl Bout {
 
     /// `config` makes the configuration from the places of the agents.
     pub(crate) fn arena_with(self, options: &Options, config: impl FnOnce(&str) -> String) -> Arena {
-        Arena::new(options, config)
+        Arena::new(options, |places| self.driver.config().to_owned() + &config(places))
     }
 
     /// With the profile [`IMPATIENT`] for all.

@@ -70,6 +70,11 @@ impl Tally {
         self.wrong_windows + self.wrong_enters + self.duplicates + self.false_claims + self.wrong_exits == 0
     }
 
+    /// Whether all that was told is true, whatever went wrong.
+    pub(crate) const fn is_honest(&self) -> bool {
+        self.false_claims + self.wrong_exits == 0
+    }
+
     /// Told as not submitted.
     pub(crate) const fn told(&self) -> usize {
         self.rejected + self.uncertain
