@@ -81,9 +81,10 @@ pub(crate) fn check(stage: &mut Stage, before: &Arrived, mut sent: Vec<Sent>) ->
             let expected = &sent.task.text.expected;
             assert!(
                 text == expected,
-                "Agent-{}, message {nth}: {}\n{:?}",
+                "Agent-{}, message {nth}: {}\nthe text is {}\n{:?}",
                 agent + 1,
                 first_difference(expected, text),
+                whereabouts(expected, &arrived),
                 sent.receipt
             );
         }
@@ -92,6 +93,18 @@ pub(crate) fn check(stage: &mut Stage, before: &Arrived, mut sent: Vec<Sent>) ->
     assert_eq!(arrived.unsent, Vec::<String>::new());
     check_order_of_keys(stage, &sent);
     arrived
+}
+
+/// Where a text that is not in its place has come to.
+fn whereabouts(text: &str, arrived: &Arrived) -> String {
+    let mut places = Vec::new();
+    for (agent, submitted) in arrived.submitted.iter().enumerate() {
+        let holds = submitted.iter().enumerate().filter(|(_, other)| other.contains(text));
+        places.extend(holds.map(|(nth, _)| format!("in what Agent-{} submitted as {nth}", agent + 1)));
+    }
+    let unsent = arrived.unsent.iter().filter(|draft| draft.contains(text));
+    places.extend(unsent.map(|draft| format!("unsent in a draft of {} bytes", draft.len())));
+    if places.is_empty() { "nowhere".to_owned() } else { places.join(", ") }
 }
 
 /// Over all windows, where the agents tell when Return was pressed.
