@@ -137,7 +137,8 @@ fn complain(tally: &Tally, sent: &[Sent], logged: &Logged) {
     for sent in sent {
         let Sent { agent, text, receipt, exit } = sent;
         let reason = receipt.reason.as_ref().map(|reason| &reason.message);
-        let _ = writeln!(out, "  {} to {agent}: {} (exit {exit}) {reason:?}", cut(text), receipt.state);
+        let bound = receipt.evidence.first().map(|found| &found.seen);
+        let _ = writeln!(out, "  {} to {agent}: {} (exit {exit}) {bound:?} {reason:?}", cut(text), receipt.state);
     }
     for (kind, list) in [("submitted", &logged.submitted), ("unsent", &logged.unsent)] {
         for (window, text) in list {

@@ -134,9 +134,10 @@ pub(crate) fn struck<T>(
     std::thread::scope(|scope| {
         let over = &over;
         let adversary = scope.spawn(move || {
-            let seen = moment.after == Step::Start
-                || std::iter::from_fn(|| watcher.next(over)).any(|(step, _)| step == moment.after);
-            let strikes = seen && delayed(moment.delay, over);
+            let seen = |wanted| std::iter::from_fn(|| watcher.next(over)).any(|(step, _)| step == wanted);
+            // The click first: what a delivery before this one gives back may change the clipboard's hands late.
+            let after_click = |wanted| seen(Step::Click) && (wanted == Step::Click || seen(wanted));
+            let strikes = (moment.after == Step::Start || after_click(moment.after)) && delayed(moment.delay, over);
             if strikes {
                 strike();
             }
