@@ -35,8 +35,9 @@ pub struct Fetched {
 /// How much a driver sees. The protocol claims no more than that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sight {
-    /// Whether every fetch is seen, and whose it was. Then there is no Enter without the target's own fetch. Where not, Enter
-    /// follows the driver's own rule, and without a fetch that was seen it is claimed as `uncertain`.
+    /// Whether every fetch is seen, and whose it was. Then there is no Enter without as many of the target's own as its
+    /// profile says. Where not, Enter follows the driver's own rule, and without one of the target's that was seen it is
+    /// claimed as `uncertain`.
     pub every_fetch: bool,
     /// Why input may go elsewhere although all that the driver sees is right; every Enter is then claimed as `uncertain`.
     pub doubt: Option<&'static str>,

@@ -27,6 +27,11 @@ pub enum Refusal {
     /// No window fits, or the bound one has gone.
     #[error("the target is gone: {0}")]
     TargetGone(String),
+    /// The system lets no input of ours through to it.
+    #[error(
+        "the target has higher rights than this program, so the system drops its keys: {0}; run both with the same"
+    )]
+    HigherRights(String),
     /// More than one window fits.
     #[error("{0} windows fit the target; name it more closely (title, class, pid)")]
     Ambiguous(usize),
@@ -122,6 +127,7 @@ impl Refusal {
             Self::NoDisplay { .. } => "no_display",
             Self::OutsideScreens { .. } => "outside_screens",
             Self::TargetGone(_) => "target_gone",
+            Self::HigherRights(_) => "higher_rights",
             Self::Ambiguous(_) => "ambiguous_target",
             Self::Covered { .. } => "covered",
             Self::FocusElsewhere { .. } => "focus_elsewhere",

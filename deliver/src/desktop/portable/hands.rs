@@ -1,6 +1,8 @@
 //! enigo's hands: one connection of its own, made anew for each hold of the lock.
 
-use enigo::{Button, Coordinate, Direction, Enigo, Keyboard as _, Mouse as _, NewConError, Settings};
+use enigo::{Button, Direction, Enigo, Mouse as _, NewConError, Settings};
+#[cfg(not(windows))]
+use enigo::{Coordinate, Keyboard as _};
 
 use crate::desktop::Refusal;
 
@@ -21,6 +23,8 @@ impl Hands {
         Enigo::new(&settings).map(Self)
     }
 
+    /// On Windows it would know the primary monitor alone.
+    #[cfg(not(windows))]
     pub(super) fn move_to(&mut self, (x, y): (i32, i32)) -> Result<(), Refusal> {
         self.0.move_mouse(x, y, Coordinate::Abs).map_err(broke("moving the pointer"))
     }

@@ -7,16 +7,17 @@
 //! | | X11 | Windows | macOS |
 //! |---|---|---|---|
 //! | target | windows under the point, their client | window under the point, its process and that one's start | window under the point, its process |
-//! | focus | focus on the windows under the pointer | foreground window, and the focus within its process | frontmost process |
-//! | between look and look | the server's log of focus, crossings and grabs: nothing is missed | the log of foreground changes | nothing |
+//! | focus | focus on the windows under the pointer | foreground window, and the focus within its process | focused application |
+//! | between look and look | the server's log of focus, crossings and grabs: nothing is missed | the log of foreground changes, 50 ms before and after | nothing |
 //! | chord | key by key | one `SendInput`: no other key in between | one event with its modifiers |
-//! | clipboard | the keeper's: its owner | the system's: sequence number | the system's: change count |
-//! | fetch by the target | seen, and whose | not seen | not seen |
-//! | `submitted` is claimed | when all of this was seen | never | never |
+//! | clipboard | the keeper's: its owner | a promise: its owner | the system's: change count |
+//! | fetch by the target | each is seen, and whose | the first is seen, and whose where the reader names a window | not seen |
+//! | `submitted` is claimed | when all of this was seen | when all of this was seen | never |
 //!
-//! Where a fetch is not seen, Enter has this rule: the paste was seen to go to the target; the profile's settle time has
-//! passed, and no less than 250 ms; then foreground and clipboard are still as they were. The outcome is `uncertain`
-//! (`fetch_not_observed`), and the text stays on the clipboard, for the target may still read it.
+//! Where the target's fetch is not seen, Enter has this rule: the paste was seen to go to the target; on Windows somebody has
+//! read the text; the profile's settle time has passed, and no less than 250 ms; then focus and clipboard are still as they
+//! were. The outcome is `uncertain` (`fetch_not_observed`). After any paste outside X11 the text stays on the clipboard, for the
+//! target may still read it.
 //!
 //! On X11 the clipboard is the keeper's and not arboard's: an owner that ends with its sender hangs some targets for good.
 //!
@@ -25,6 +26,8 @@
 
 mod hands;
 mod system;
+#[cfg(windows)]
+mod windows;
 #[cfg(all(unix, not(target_os = "macos")))]
 mod x11;
 
@@ -33,6 +36,8 @@ use std::fmt;
 use lock_core::{Moment, Permit};
 
 use self::system::System;
+#[cfg(windows)]
+use self::windows::Windows as Native;
 #[cfg(all(unix, not(target_os = "macos")))]
 use self::x11::X11 as Native;
 use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
@@ -52,7 +57,20 @@ impl PortableDesktop {
     pub fn connect(display: Option<&str>, keeper: &super::x11::keeper::KeeperCommand) -> Result<Self, Refusal> {
         Ok(Self { system: Native::connect(display, keeper)? })
     }
+
+    /// Connects to the desktop of this session. To be called before the lock is taken.
+    ///
+    /// # Errors
+    /// [`Refusal::NoDisplay`] says what is missing.
+    #[cfg(any(windows, target_os = "macos"))]
+    pub fn connect() -> Result<Self, Refusal> {
+        Ok(Self { system: Native::connect()? })
+    }
 }
+
+/// How long a target gets to read the clipboard where that is not seen in full. Slow readers took up to 150 ms elsewhere.
+#[cfg(any(windows, target_os = "macos"))]
+const UNSEEN_FETCH_SETTLE: std::time::Duration = std::time::Duration::from_millis(250);
 
 impl fmt::Debug for PortableDesktop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

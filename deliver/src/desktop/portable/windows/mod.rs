@@ -1,0 +1,320 @@
+//! Windows: input as whole arrays, a foreground log, and a clipboard that is only promised, so that reading it is seen.
+
+mod attendant;
+mod keys;
+mod promise;
+mod screens;
+mod session;
+mod window;
+
+use std::time::Duration;
+
+use arboard::{Clipboard, SetExtWindows as _};
+use lock_core::{Moment, Permit};
+use windows_sys::Win32::System::DataExchange::{
+    CloseClipboard, EnumClipboardFormats, GetClipboardOwner, OpenClipboard,
+};
+
+use self::{
+    attendant::Attendant,
+    keys::KeyStroke,
+    promise::Reader,
+    screens::{RealPixels, VirtualDesktop},
+    window::{Owner, Window},
+};
+use super::{UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
+use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+
+/// Windows tells of a new foreground window a little later. So long before and after keys there must have been none.
+const FOREGROUND_REST: Duration = Duration::from_millis(50);
+/// How long the foreground may take to come to rest.
+const REST_WITHIN: Duration = Duration::from_secs(1);
+/// Looked at again this often: a program may move the focus among its own windows, of which nothing is heard.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// The desktop of this session.
+pub(super) struct Windows {
+    attendant: Attendant,
+    hands: Option<Hands>,
+    bound: Option<(Window, Owner)>,
+    /// Where the pointer was before the first act, and where it was sent.
+    moved: Option<((i32, i32), (i32, i32))>,
+    /// The text that was on the clipboard alone.
+    former: Option<String>,
+    offered: bool,
+    /// When the first keys were pressed: earlier readers were not pasted to.
+    pasted_at: Option<Moment>,
+    foregrounds: u64,
+}
+
+// SAFETY: the window's number is only ever handed to Windows, which takes it from any thread.
+unsafe impl Send for Windows {}
+
+impl Windows {
+    pub(super) fn connect() -> Result<Self, Refusal> {
+        session::refuse_other_desktops()?;
+        let attendant = Attendant::start().map_err(|error| Refusal::NoDisplay {
+            display: "of this session".into(),
+            why: format!("no window for its messages: {error}"),
+        })?;
+        Ok(Self {
+            attendant,
+            hands: None,
+            bound: None,
+            moved: None,
+            former: None,
+            offered: false,
+            pasted_at: None,
+            foregrounds: 0,
+        })
+    }
+
+    /// The bound window, if it still is what it was.
+    fn target(&self, target: &Bound) -> Result<Window, Refusal> {
+        let same = self.bound.filter(|(window, _)| window.0 as u64 == target.window);
+        let (window, owner) = same.ok_or_else(|| Refusal::TargetGone("another one was bound meanwhile".into()))?;
+        match window.owner()? == owner {
+            true => Ok(window),
+            false => Err(Refusal::TargetGone("its window belongs to another process now".into())),
+        }
+    }
+
+    fn refuse_unfocused(window: Window) -> Result<(), Refusal> {
+        match Window::foreground() {
+            Some(foreground) if foreground == window && window.takes_keys() => Ok(()),
+            Some(foreground) if foreground == window => {
+                Err(Refusal::FocusElsewhere { on: "no input box of the target".into() })
+            }
+            Some(other) => Err(Refusal::FocusElsewhere { on: other.describe() }),
+            None => Err(Refusal::FocusElsewhere { on: "no window".into() }),
+        }
+    }
+
+    fn refuse_taken(&self) -> Result<(), Refusal> {
+        // SAFETY: takes nothing, and gives a window or null.
+        let owner = unsafe { GetClipboardOwner() };
+        if !self.offered || (self.attendant.owns(owner) && !self.attendant.heard().replaced) {
+            return Ok(());
+        }
+        let by = if owner.is_null() { "a program without a window".into() } else { Window(owner).describe() };
+        Err(Refusal::ClipboardTaken { by })
+    }
+
+    fn offer_again(&self) -> Result<(), Refusal> {
+        let text = self.attendant.heard().text.clone();
+        self.promise(text)
+    }
+
+    fn promise(&self, text: Vec<u16>) -> Result<(), Refusal> {
+        self.attendant.promise(text).map_err(|error| Refusal::ClipboardTaken { by: format!("somebody ({error})") })
+    }
+
+    /// What the readers since the paste say.
+    fn fetched(readers: &[Reader], pasted_at: Option<Moment>, pid: u64) -> Fetched {
+        let mut fetched = Fetched { by_target: 0, by_others: 0 };
+        for reader in readers {
+            let for_this_paste = pasted_at.is_some_and(|pasted_at| reader.at >= pasted_at);
+            match for_this_paste && reader.pid.map(u64::from) == Some(pid) {
+                true => fetched.by_target += 1,
+                false => fetched.by_others += 1,
+            }
+        }
+        fetched
+    }
+}
+
+impl System for Windows {
+    type Strokes = Vec<KeyStroke>;
+
+    fn sight(&self) -> Sight {
+        Sight { every_fetch: false, doubt: None }
+    }
+
+    fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
+        let _pixels = RealPixels::on_this_thread();
+        let desktop = VirtualDesktop::now();
+        let (window, point) = match (&place.window, place.point) {
+            (Some(identity), offset) => {
+                let window = Window::find(identity)?;
+                (window, window.point(offset)?)
+            }
+            (None, Some(point)) => {
+                desktop.refuse_outside(point)?;
+                let (x, y) = point;
+                let nothing = || Refusal::TargetGone(format!("no window lies at ({x}, {y})"));
+                (Window::at(point).ok_or_else(nothing)?, point)
+            }
+            (None, None) => return Err(Refusal::TargetGone("neither a point nor a window is named".into())),
+        };
+        desktop.refuse_outside(point)?;
+        let (owner, description) = (window.owner()?, window.describe());
+        session::refuse_higher_rights(owner.pid, &description)?;
+        self.bound = Some((window, owner));
+        Ok(Bound { window: window.0 as u64, client: owner.pid.into(), point, description })
+    }
+
+    fn take_up(&mut self, _: &Permit<'_>) -> Result<Vec<String>, Refusal> {
+        session::refuse_other_desktops()?;
+        let refused = |error| Refusal::NoDisplay { display: "of this session".into(), why: format!("enigo: {error}") };
+        self.hands = Some(Hands::new(None).map_err(refused)?);
+        (self.moved, self.former, self.offered, self.pasted_at) = (None, None, false, None);
+        // Chords are whole arrays: a dead sender has left no key down.
+        Ok(Vec::new())
+    }
+
+    fn lies_open(&mut self, target: &Bound) -> Result<(), Refusal> {
+        let _pixels = RealPixels::on_this_thread();
+        let window = self.target(target)?;
+        keys::refuse_held()?;
+        match Window::at(target.point) {
+            Some(there) if there == window => Ok(()),
+            Some(other) => Err(Refusal::Covered { by: other.describe() }),
+            None => Err(Refusal::Covered { by: "the empty desktop".into() }),
+        }
+    }
+
+    fn move_pointer(&mut self, target: &Bound) -> Result<(), Refusal> {
+        let _pixels = RealPixels::on_this_thread();
+        if self.moved.is_none() {
+            self.moved = screens::pointer().map(|was| (was, target.point));
+        }
+        keys::move_pointer(VirtualDesktop::now().absolute(target.point))
+    }
+
+    fn pointer_is_on(&mut self, target: &Bound) -> Result<(), Refusal> {
+        let _pixels = RealPixels::on_this_thread();
+        // The input comes to the pointer a little later.
+        let until = Moment::now() + FOREGROUND_REST;
+        let arrived = || screens::pointer() == Some(target.point);
+        while !arrived() && !until.is_past() {
+            std::thread::yield_now();
+        }
+        if !arrived() {
+            return Err(Refusal::Interference { device: "the pointer: it is not where it was sent".into() });
+        }
+        self.lies_open(target)
+    }
+
+    fn click(&mut self) -> Result<(), Refusal> {
+        let none = Refusal::Disconnected { during: "clicking", why: "there are no hands".into() };
+        self.hands.as_mut().ok_or(none)?.click()
+    }
+
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+        loop {
+            let window = self.target(target)?;
+            let focus = Self::refuse_unfocused(window);
+            if focus.is_ok() || until.is_past() {
+                return focus;
+            }
+            let seen = self.attendant.heard().foregrounds;
+            let again = until.min(Moment::now() + LOOK_AGAIN_AFTER);
+            self.attendant.wait(again, |heard| (heard.foregrounds != seen).then_some(()));
+        }
+    }
+
+    fn offer(&mut self, _: &Permit<'_>, text: &str, _: Selection) -> Result<(), Refusal> {
+        self.former = only_text();
+        // Windows ends its lines so; classic input boxes know no other end.
+        let text = text.replace('\n', "\r\n");
+        self.promise(text.encode_utf16().collect())?;
+        self.offered = true;
+        Ok(())
+    }
+
+    fn may_press(&mut self, target: &Bound, chord: &Chord) -> Result<Self::Strokes, Refusal> {
+        self.refuse_taken()?;
+        if self.pasted_at.is_none() && self.offered {
+            // An early reader would have made Windows keep the text itself, and no reader after it would be seen.
+            self.offer_again()?;
+        }
+        let rested = |heard: &attendant::Heard| {
+            let last = heard.last_foreground;
+            last.is_none_or(|last| last.elapsed() >= FOREGROUND_REST).then_some(heard.foregrounds)
+        };
+        let until = Moment::now() + REST_WITHIN;
+        let mut at_rest = None;
+        while at_rest.is_none() && !until.is_past() {
+            at_rest = self.attendant.wait(until.min(Moment::now() + LOOK_AGAIN_AFTER), rested);
+        }
+        let restless = || Refusal::Interference { device: "the foreground: it does not come to rest".into() };
+        self.foregrounds = at_rest.ok_or_else(restless)?;
+        let window = self.target(target)?;
+        keys::refuse_held()?;
+        Self::refuse_unfocused(window)?;
+        keys::strokes(chord, window.layout())
+    }
+
+    fn press(&mut self, strokes: &Self::Strokes) -> Result<(), Refusal> {
+        let now = Moment::now();
+        keys::press(strokes)?;
+        self.pasted_at.get_or_insert(now);
+        Ok(())
+    }
+
+    fn reached(&mut self, target: &Bound) -> Result<(), Refusal> {
+        let before = self.foregrounds;
+        let until = Moment::now() + FOREGROUND_REST;
+        let changed = self.attendant.wait(until, |heard| (heard.foregrounds != before).then_some(()));
+        if changed.is_some() {
+            return Err(Refusal::FocusElsewhere { on: "another window, at that moment".into() });
+        }
+        Self::refuse_unfocused(self.target(target)?)
+    }
+
+    fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {
+        let pasted_at = self.pasted_at;
+        let any = |heard: &attendant::Heard| (heard.replaced || !heard.readers.is_empty()).then_some(());
+        let asked = self.attendant.wait(until, any);
+        self.refuse_taken()?;
+        if asked.is_none() {
+            // Nobody has the text: nothing can have been pasted.
+            return Err(Refusal::NotFetched { by_target: 0, expected: 1, by_others: 0 });
+        }
+        let rest = Moment::now() + rule.quiet.max(UNSEEN_FETCH_SETTLE);
+        self.attendant.wait(until.min(rest), |heard| heard.replaced.then_some(()));
+        self.refuse_taken()?;
+        let fetched = Self::fetched(&self.attendant.heard().readers, pasted_at, target.client);
+        Ok(fetched)
+    }
+
+    fn restore(&mut self, _: &Permit<'_>) -> Result<(), Refusal> {
+        let _pixels = RealPixels::on_this_thread();
+        self.hands = None;
+        if let Some((was, ours)) = self.moved.take()
+            && screens::pointer() == Some(ours)
+        {
+            keys::move_pointer(VirtualDesktop::now().absolute(was))?;
+        }
+        // What was pasted may still be read; and what is somebody else's now stays.
+        if !std::mem::take(&mut self.offered) || self.pasted_at.is_some() || self.refuse_taken().is_err() {
+            return Ok(());
+        }
+        let Some(former) = self.former.take() else { return Ok(()) };
+        let set = Clipboard::new().and_then(|mut clipboard| clipboard.set().exclude_from_history().text(former));
+        set.map_err(|error| Refusal::ClipboardTaken { by: format!("somebody ({error})") })
+    }
+}
+
+/// The clipboard's text, where it holds nothing else that would be lost.
+fn only_text() -> Option<String> {
+    /// CF_TEXT, CF_OEMTEXT, CF_UNICODETEXT, CF_LOCALE: forms of one text.
+    const TEXTS: [u32; 4] = [1, 7, 13, 16];
+    // SAFETY: without a window; closed below.
+    if unsafe { OpenClipboard(std::ptr::null_mut()) } == 0 {
+        return None;
+    }
+    let mut format = 0;
+    let plain = loop {
+        // SAFETY: the clipboard is open; 0 begins and ends the list.
+        format = unsafe { EnumClipboardFormats(format) };
+        match format {
+            0 => break true,
+            of if TEXTS.contains(&of) => {}
+            _ => break false,
+        }
+    };
+    // SAFETY: opened above.
+    unsafe { CloseClipboard() };
+    plain.then(|| Clipboard::new().ok()?.get_text().ok()).flatten()
+}
