@@ -1,8 +1,10 @@
 //! enigo's hands: one connection of its own, made anew for each hold of the lock.
 
-use enigo::{Button, Direction, Enigo, Mouse as _, NewConError, Settings};
 #[cfg(not(windows))]
-use enigo::{Coordinate, Keyboard as _};
+use enigo::Coordinate;
+#[cfg(all(unix, not(target_os = "macos")))]
+use enigo::Keyboard as _;
+use enigo::{Button, Direction, Enigo, Mouse as _, NewConError, Settings};
 
 use crate::desktop::Refusal;
 

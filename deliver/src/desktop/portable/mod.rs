@@ -25,6 +25,8 @@
 //! presses between those of a chord.
 
 mod hands;
+#[cfg(target_os = "macos")]
+mod macos;
 mod system;
 #[cfg(windows)]
 mod windows;
@@ -35,6 +37,8 @@ use std::fmt;
 
 use lock_core::{Moment, Permit};
 
+#[cfg(target_os = "macos")]
+use self::macos::MacOs as Native;
 use self::system::System;
 #[cfg(windows)]
 use self::windows::Windows as Native;

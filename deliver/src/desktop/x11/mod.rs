@@ -31,6 +31,7 @@ mod screens;
 mod stopped;
 mod stream;
 mod sweep;
+#[cfg(not(target_os = "macos"))]
 mod watched;
 mod window;
 
@@ -55,6 +56,7 @@ use self::{
 };
 use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
 
+#[cfg(not(target_os = "macos"))]
 pub(super) use keyboard::KeyStroke;
 pub use probe::{Probe, probe};
 pub use screens::Screen;

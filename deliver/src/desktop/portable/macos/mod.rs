@@ -1,0 +1,230 @@
+//! macOS: what accessibility tells before and after each act. Who reads the pasteboard is told to nobody.
+//!
+//! Compiled, and not yet tried on a Mac.
+
+mod accessibility;
+mod keys;
+mod window;
+
+use std::time::Duration;
+
+use arboard::Clipboard;
+use core_graphics::{
+    event::CGEvent,
+    event_source::{CGEventSource, CGEventSourceStateID},
+};
+use lock_core::{Moment, Permit};
+use objc2_app_kit::NSPasteboard;
+
+use self::{accessibility::Permissions, keys::KeyStroke, window::Window};
+use super::{UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
+use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+
+/// Looked at again this often: no event tells a program without windows where the focus is.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
+/// How long an event may take to come to the pointer.
+const ARRIVES_WITHIN: Duration = Duration::from_millis(50);
+
+/// The desktop of this session.
+pub(super) struct MacOs {
+    hands: Option<Hands>,
+    /// Where the pointer was before the first act, and where it was sent.
+    moved: Option<((i32, i32), (i32, i32))>,
+    /// The pasteboard's count when our text was put there.
+    count: Option<isize>,
+    former: Option<String>,
+    pasted: bool,
+}
+
+impl MacOs {
+    pub(super) fn connect() -> Result<Self, Refusal> {
+        Permissions::now().refuse()?;
+        Ok(Self { hands: None, moved: None, count: None, former: None, pasted: false })
+    }
+
+    fn hands(&mut self) -> Result<&mut Hands, Refusal> {
+        let none = Refusal::Disconnected { during: "reaching for the devices", why: "there are no hands".into() };
+        self.hands.as_mut().ok_or(none)
+    }
+
+    fn refuse_unfocused(target: &Bound) -> Result<(), Refusal> {
+        match accessibility::focused_pid() {
+            Some(pid) if u64::try_from(pid) == Ok(target.client) => Ok(()),
+            Some(pid) => Err(Refusal::FocusElsewhere { on: format!("the process {pid}") }),
+            None => Err(Refusal::FocusElsewhere { on: "nothing that accessibility tells".into() }),
+        }
+    }
+
+    fn refuse_taken(&self) -> Result<(), Refusal> {
+        match self.count.is_none_or(|count| count == change_count()) {
+            true => Ok(()),
+            false => Err(Refusal::ClipboardTaken { by: "another program: macOS does not say which".into() }),
+        }
+    }
+}
+
+fn change_count() -> isize {
+    // SAFETY: the general pasteboard may be asked from any thread.
+    #[allow(unused_unsafe, reason = "later versions of the bindings call it safe")]
+    unsafe {
+        NSPasteboard::generalPasteboard().changeCount()
+    }
+}
+
+/// Whether nothing else would be lost with the text.
+fn holds_only_text() -> bool {
+    let is_text = |kind: &str| kind.contains("plain-text") || kind == "NSStringPboardType";
+    // SAFETY: as above.
+    #[allow(unused_unsafe, reason = "later versions of the bindings call it safe")]
+    let types = unsafe { NSPasteboard::generalPasteboard().types() };
+    types.is_some_and(|types| types.iter().all(|kind| is_text(&kind.to_string())))
+}
+
+fn pointer() -> Option<(i32, i32)> {
+    let source = CGEventSource::new(CGEventSourceStateID::CombinedSessionState).ok()?;
+    let at = CGEvent::new(source).ok()?.location();
+    Some((at.x as i32, at.y as i32))
+}
+
+impl System for MacOs {
+    type Strokes = KeyStroke;
+
+    fn sight(&self) -> Sight {
+        Sight { every_fetch: false, doubt: None }
+    }
+
+    fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
+        let (window, point) = match (&place.window, place.point) {
+            (Some(identity), offset) => {
+                let window = Window::find(identity)?;
+                let point = window.point(offset)?;
+                (window, point)
+            }
+            (None, Some(point)) => {
+                window::refuse_outside(point)?;
+                let (x, y) = point;
+                let nothing = || Refusal::TargetGone(format!("no window lies at ({x}, {y})"));
+                (Window::at(point).ok_or_else(nothing)?, point)
+            }
+            (None, None) => return Err(Refusal::TargetGone("neither a point nor a window is named".into())),
+        };
+        window::refuse_outside(point)?;
+        Ok(Bound {
+            window: u64::from(window.number.unsigned_abs()),
+            client: u64::from(window.pid.unsigned_abs()),
+            point,
+            description: window.describe(),
+        })
+    }
+
+    fn take_up(&mut self, _: &Permit<'_>) -> Result<Vec<String>, Refusal> {
+        Permissions::now().refuse()?;
+        let refused = |error| Refusal::NoDisplay { display: "of this session".into(), why: format!("enigo: {error}") };
+        *self = Self { hands: Some(Hands::new(None).map_err(refused)?), ..Self::connect()? };
+        // No modifier is ever held: a dead sender has left none down.
+        Ok(Vec::new())
+    }
+
+    fn lies_open(&mut self, target: &Bound) -> Result<(), Refusal> {
+        accessibility::refuse_held()?;
+        let number = i32::try_from(target.window).unwrap_or(-1);
+        let window =
+            Window::again(number).ok_or_else(|| Refusal::TargetGone("its window is not on the screen".into()))?;
+        let foremost = Window::at(target.point);
+        if let Some(other) = foremost.filter(|foremost| foremost.number != window.number) {
+            return Err(Refusal::Covered { by: other.describe() });
+        }
+        match accessibility::pid_at(target.point) {
+            Some(pid) if pid == window.pid => Ok(()),
+            Some(pid) => Err(Refusal::Covered { by: format!("something of the process {pid}") }),
+            None => Err(Refusal::Covered { by: "something that accessibility does not tell".into() }),
+        }
+    }
+
+    fn move_pointer(&mut self, target: &Bound) -> Result<(), Refusal> {
+        if self.moved.is_none() {
+            self.moved = pointer().map(|was| (was, target.point));
+        }
+        self.hands()?.move_to(target.point)
+    }
+
+    fn pointer_is_on(&mut self, target: &Bound) -> Result<(), Refusal> {
+        let until = Moment::now() + ARRIVES_WITHIN;
+        while pointer() != Some(target.point) {
+            if until.is_past() {
+                return Err(Refusal::Interference { device: "the pointer: it is not where it was sent".into() });
+            }
+            std::thread::yield_now();
+        }
+        self.lies_open(target)
+    }
+
+    fn click(&mut self) -> Result<(), Refusal> {
+        self.hands()?.click()
+    }
+
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+        loop {
+            let focus = Self::refuse_unfocused(target);
+            if focus.is_ok() || until.is_past() {
+                return focus;
+            }
+            std::thread::sleep(LOOK_AGAIN_AFTER);
+        }
+    }
+
+    fn offer(&mut self, _: &Permit<'_>, text: &str, _: Selection) -> Result<(), Refusal> {
+        let taken = |error: arboard::Error| Refusal::ClipboardTaken { by: format!("nobody: it fails ({error})") };
+        let mut clipboard = Clipboard::new().map_err(taken)?;
+        self.former = clipboard.get_text().ok().filter(|_| holds_only_text());
+        clipboard.set_text(text).map_err(taken)?;
+        let count = change_count();
+        // Read back, so that a program that wrote just then is not taken for us.
+        if clipboard.get_text().map_err(taken)? != text || change_count() != count {
+            return Err(Refusal::ClipboardTaken { by: "another program: macOS does not say which".into() });
+        }
+        self.count = Some(count);
+        Ok(())
+    }
+
+    fn may_press(&mut self, target: &Bound, chord: &Chord) -> Result<KeyStroke, Refusal> {
+        Permissions::now().refuse()?;
+        self.refuse_taken()?;
+        accessibility::refuse_held()?;
+        Self::refuse_unfocused(target)?;
+        keys::stroke(chord)
+    }
+
+    fn press(&mut self, stroke: &KeyStroke) -> Result<(), Refusal> {
+        self.pasted = true;
+        keys::press(*stroke)
+    }
+
+    fn reached(&mut self, target: &Bound) -> Result<(), Refusal> {
+        Self::refuse_unfocused(target)
+    }
+
+    fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {
+        let rest = until.min(Moment::now() + rule.quiet.max(UNSEEN_FETCH_SETTLE));
+        while !rest.is_past() {
+            self.refuse_taken()?;
+            Self::refuse_unfocused(target)?;
+            std::thread::sleep(LOOK_AGAIN_AFTER);
+        }
+        Ok(Fetched { by_target: 0, by_others: 0 })
+    }
+
+    fn restore(&mut self, _: &Permit<'_>) -> Result<(), Refusal> {
+        if let Some((was, ours)) = self.moved.take()
+            && pointer() == Some(ours)
+        {
+            self.hands()?.move_to(was)?;
+        }
+        self.hands = None;
+        // What was pasted may still be read; and what is somebody else's now stays.
+        let ours = self.count.take().is_some_and(|count| count == change_count());
+        let Some(former) = self.former.take().filter(|_| ours && !self.pasted) else { return Ok(()) };
+        let set = Clipboard::new().and_then(|mut clipboard| clipboard.set_text(former));
+        set.map_err(|error| Refusal::ClipboardTaken { by: format!("nobody: it fails ({error})") })
+    }
+}
