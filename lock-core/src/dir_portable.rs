@@ -123,6 +123,18 @@ impl Dir {
         id_at(&self.path_of(name))
     }
 
+    /// The file behind a name in this folder, if there is one and it is a plain file, without opening it: for files that a
+    /// library opens by their path.
+    pub fn plain(&self, name: &str) -> Result<Option<FileId>, FileError> {
+        let path = self.path_of(name);
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.is_file() => Ok(Some(FileId { made: found.created().ok() })),
+            Ok(_) => Err(FileError::Planted { path, what: "no regular file" }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(FileError::io("look at", path)(e)),
+        }
+    }
+
     /// The names in this folder.
     pub fn names(&self) -> Result<Vec<String>, FileError> {
         let list = || FileError::io("list", &self.path);

@@ -223,22 +223,36 @@ impl Dir {
         Ok(names)
     }
 
-    /// Refuses what is no plain file of ours.
+    /// The file behind a name in this folder, if there is one and it is a plain file of ours, without opening it: for files
+    /// that a library opens by their path.
+    pub fn plain(&self, name: &str) -> Result<Option<FileId>, FileError> {
+        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => self.check_stat(&stat, name).map(|()| Some(file_id(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(FileError::io("look at", self.path_of(name))(e.into())),
+        }
+    }
+
     fn check(&self, handle: OwnedFd, name: &str) -> Result<File, FileError> {
+        let stat = rustix::fs::fstat(&handle).map_err(|e| FileError::io("look at", self.path_of(name))(e.into()))?;
+        self.check_stat(&stat, name).map(|()| handle.into())
+    }
+
+    /// Refuses what is no plain file of ours.
+    fn check_stat(&self, stat: &Stat, name: &str) -> Result<(), FileError> {
         let path = || self.path_of(name);
-        let stat = rustix::fs::fstat(&handle).map_err(|e| FileError::io("look at", path())(e.into()))?;
         let what = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile if stat.st_nlink > 1 => Some("a hard link to another file"),
             FileType::RegularFile => None,
             FileType::Directory => Some("a folder"),
             FileType::Fifo => Some("a FIFO"),
+            FileType::Symlink => Some("a symbolic link"),
             _ => Some("no regular file"),
         };
         if let Some(what) = what {
             return Err(FileError::Planted { path: path(), what });
         }
-        self.check_owner(&stat, &path())?;
-        Ok(handle.into())
+        self.check_owner(stat, &path())
     }
 
     /// Ours, root's, the folder owner's, or in a shared folder its group's.
