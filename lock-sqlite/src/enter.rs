@@ -1,0 +1,229 @@
+//! Entering: the line as the database has it, and a place in it.
+
+use std::{collections::HashSet, sync::Arc};
+
+use lock_core::{
+    Entered, Place, Request, RequestId, Ticket, process_is_stopped, queue,
+    turn::{self, InLine},
+    wall_clock_us,
+};
+use tokio::sync::Notify;
+
+use crate::{
+    baton::Life,
+    change::Change,
+    entry::{Entry, Record, Rest},
+    error::Trouble,
+    key::Waiting,
+    layout::Kind,
+    queries,
+};
+
+impl Change<'_> {
+    /// Answers a request: the lock if it is free and nobody goes first, else a place in line.
+    pub(crate) fn enter(&mut self, request: &Request) -> Result<Entered, Trouble> {
+        if self.key.table().is_withdrawn(request.id) {
+            return Err(Trouble::Withdrawn);
+        }
+        let mut line = self.line()?;
+        if let Some(answer) = self.answer_again(request.id, &line) {
+            return Ok(answer);
+        }
+        let record = self.record()?;
+        let number = self.number(&mut line, record.as_ref(), request)?;
+        if !self.is_held(record.as_ref())? && self.is_clear(&mut line)? {
+            return self.grant_newcomer(record, request, number).map(Entered::Granted);
+        }
+        self.queue(&mut line, record, request, number)
+    }
+
+    /// The line, with this process's tickets in it exactly as its table has them.
+    pub(crate) fn line(&mut self) -> Result<Vec<Entry>, Trouble> {
+        let mut line = queries::line(&self.database().connection, &self.key.name).map_err(self.sql("read"))?;
+        let (process, waiting) = {
+            let table = self.key.table();
+            (table.process(), table.waiting().count())
+        };
+        let ours = line.iter().filter(|e| e.process == process).count();
+        if ours != waiting || (waiting > 0 && process == 0) {
+            self.put_back(&mut line)?;
+        }
+        for entry in line.iter_mut().filter(|e| !e.is_awake()) {
+            // Whoever runs is awake, we are, and who was stopped is when it runs again: its place is its own from then on.
+            let runs_again = || process_is_stopped(entry.pid, entry.start) == Some(false);
+            if entry.process == process || (entry.rest == Rest::Stopped && runs_again()) {
+                entry.rest = Rest::Awake;
+                let woken = queries::set_rest(&self.database().connection, &self.key.name, entry.ticket, entry.rest);
+                woken.map_err(self.sql("write to"))?;
+            }
+        }
+        Ok(line)
+    }
+
+    /// Makes the line agree with the table: takes out what a failed withdrawal left, puts back what a new database lost.
+    fn put_back(&mut self, line: &mut Vec<Entry>) -> Result<(), Trouble> {
+        let waiting: Vec<Waiting> = self.key.table().waiting().cloned().collect();
+        let ids: HashSet<RequestId> = waiting.iter().map(|ticket| ticket.request.id).collect();
+        let process = self.key.table().process();
+        self.remove_all(line, |e| e.process == process && !ids.contains(&e.request))?;
+        let present: HashSet<RequestId> = line.iter().map(|e| e.request).collect();
+        for ticket in waiting.iter().filter(|ticket| !present.contains(&ticket.request.id)) {
+            self.insert(line, ticket)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a ticket of ours in line, behind a file that is locked by now.
+    fn insert(&mut self, line: &mut Vec<Entry>, ticket: &Waiting) -> Result<(), Trouble> {
+        let entry = Entry {
+            ticket: ticket.number,
+            request: ticket.request.id,
+            process: self.place(line.is_empty())?,
+            pid: std::process::id(),
+            start: ticket.request.owner.start,
+            since_us: ticket.since_us,
+            passed: 0,
+            priority: ticket.request.priority,
+            rest: Rest::Awake,
+        };
+        let inserted = queries::insert(&self.database().connection, &self.key.name, &entry, &ticket.request);
+        inserted.map_err(self.sql("write to"))?;
+        line.push(entry);
+        Ok(())
+    }
+
+    /// The number of our place in line, which is made where there is none.
+    fn place(&mut self, alone: bool) -> Result<u64, Trouble> {
+        let mut table = self.key.table();
+        if let Some(place) = &table.wake {
+            return Ok(place.number);
+        }
+        let batons = &self.writer.database.opened.batons;
+        let place = batons.prepare(Kind::Line)?;
+        batons.name(Kind::Line, &place)?;
+        // Where nobody else waits, a look at the whole folder is soon done.
+        self.effects.sweep = alone;
+        Ok(table.wake.insert(place).number)
+    }
+
+    /// The answer to a request that was answered before and is sent again.
+    fn answer_again(&self, request: RequestId, line: &[Entry]) -> Option<Entered> {
+        let mut table = self.key.table();
+        if let Some(held) = table.leases.get(&request) {
+            let lease = held.lease.clone();
+            table.tickets.remove(&request);
+            return Some(Entered::Granted(lease));
+        }
+        let number = table.tickets.get(&request)?.number;
+        Some(Entered::Queued(Ticket { key: self.key.name.clone(), request, number }, place(line, request)))
+    }
+
+    /// The row of the key.
+    pub(crate) fn record(&self) -> Result<Option<Record>, Trouble> {
+        queries::record(&self.database().connection, &self.key.name).map_err(self.sql("read"))
+    }
+
+    /// Whether the last lease still lives.
+    pub(crate) fn is_held(&self, record: Option<&Record>) -> Result<bool, Trouble> {
+        let Some(record) = record else { return Ok(false) };
+        Ok(matches!(self.batons().life(Kind::Lease, record.baton)?, Life::Alive(..)))
+    }
+
+    /// The number of a request that asks now: grows for ever, and comes back with who had it.
+    fn number(&mut self, line: &mut Vec<Entry>, record: Option<&Record>, request: &Request) -> Result<u64, Trouble> {
+        let last = record.map_or(0, |record| record.last_ticket);
+        let last = line.iter().map(|e| e.ticket).fold(last, u64::max);
+        let next = wall_clock_us().max(last.saturating_add(1));
+        if let Some(asked) = request.number
+            && let Some(entry) = line.iter().find(|e| e.ticket == asked).copied()
+            && entry.process != self.key.table().process()
+        {
+            // A dead process's ticket uses no number.
+            self.sweep_if_dead(line, entry.process)?;
+        }
+        let holders = match record {
+            Some(record) if self.is_held(Some(record))? => Some(record.ticket),
+            _ => None,
+        };
+        let in_use = |number| holders == Some(number) || line.iter().any(|e| e.ticket == number);
+        Ok(queue::number(request.number, next, in_use))
+    }
+
+    /// Whether no live waiter goes first. Dead ones that would go next are swept away.
+    fn is_clear(&mut self, line: &mut Vec<Entry>) -> Result<bool, Trouble> {
+        while let Some(next) = turn::next_awake(line) {
+            let process = line[next].process;
+            if process == self.key.table().process() || self.sweep_if_dead(line, process)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The file of a live process, to sleep on; `None` when the process was dead, and its tickets are gone now.
+    pub(crate) fn sweep_if_dead(&mut self, line: &mut Vec<Entry>, process: u64) -> Result<Option<Life>, Trouble> {
+        let life = self.batons().life(Kind::Line, process)?;
+        if matches!(life, Life::Alive(..)) {
+            return Ok(Some(life));
+        }
+        self.remove_all(line, |e| e.process == process)?;
+        self.batons().bury(Kind::Line, process);
+        Ok(None)
+    }
+
+    /// Takes out all tickets that `gone` names.
+    fn remove_all(&self, line: &mut Vec<Entry>, gone: impl Fn(&Entry) -> bool) -> Result<(), Trouble> {
+        for entry in line.extract_if(.., |entry| gone(entry)) {
+            queries::remove(&self.database().connection, &self.key.name, entry.ticket).map_err(self.sql("write to"))?;
+        }
+        Ok(())
+    }
+
+    /// Issues a ticket.
+    fn queue(
+        &mut self,
+        line: &mut Vec<Entry>,
+        record: Option<Record>,
+        request: &Request,
+        number: u64,
+    ) -> Result<Entered, Trouble> {
+        self.make_room(line)?;
+        let waiting = Waiting {
+            request: request.clone(),
+            number,
+            since_us: wall_clock_us(),
+            granted: false,
+            fault: None,
+            ring: Arc::new(Notify::new()),
+        };
+        self.insert(line, &waiting)?;
+        if record.is_some() {
+            queries::issued(&self.database().connection, &self.key.name, number).map_err(self.sql("write to"))?;
+        }
+        self.effects.queued = Some(waiting);
+        self.ensure_sleeper(line)?;
+        let ticket = Ticket { key: self.key.name.clone(), request: request.id, number };
+        Ok(Entered::Queued(ticket, place(line, request.id)))
+    }
+
+    /// Refuses to make the line longer than it may be; dead tickets do not count.
+    fn make_room(&mut self, line: &mut Vec<Entry>) -> Result<(), Trouble> {
+        let max = self.key.store.config.queue_max;
+        if line.len() < max {
+            return Ok(());
+        }
+        let ours = self.key.table().process();
+        let processes: HashSet<u64> = line.iter().map(|e| e.process).filter(|&process| process != ours).collect();
+        for process in processes {
+            self.sweep_if_dead(line, process)?;
+        }
+        let waiting = line.len();
+        if waiting < max { Ok(()) } else { Err(Trouble::Full { waiting, max }) }
+    }
+}
+
+/// How many go before the request, as the line stands.
+pub(crate) fn place(line: &[Entry], request: RequestId) -> Place {
+    let order = turn::order(line);
+    Place { ahead: order.iter().take_while(|&&i| line[i].request != request).count() }
+}
