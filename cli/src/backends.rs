@@ -12,6 +12,8 @@ pub(crate) fn registry() -> Registry {
     registry.register_thread();
     #[cfg(feature = "file")]
     lock_file::FileLock::register(&mut registry);
+    #[cfg(feature = "sqlite")]
+    lock_sqlite::SqliteLock::register(&mut registry);
     registry
 }
 
@@ -23,9 +25,11 @@ pub(crate) fn store_config(settings: &Settings) -> StoreConfig {
         allow_network_fs: settings.lock.allow_network_fs,
         ..StoreConfig::new(&settings.lock.backend, &settings.root.path)
     };
-    // A folder is meant below the root: below the working directory of the moment, it would be another lock each time.
-    if config.scheme() == "file" && !config.rest().is_empty() {
-        config.url = format!("file:{}", settings.root.path.join(config.rest()).display());
+    // A path is meant below the root: below the working directory of the moment, it would be another lock each time.
+    if let scheme @ ("file" | "sqlite") = config.scheme()
+        && !config.rest().is_empty()
+    {
+        config.url = format!("{scheme}:{}", settings.root.path.join(config.rest()).display());
     }
     config
 }
@@ -68,6 +72,10 @@ pub(crate) fn known_keys(settings: &Settings) -> Result<Vec<LockKey>, CommandErr
     if let Some(config) = file_config(settings) {
         keys.extend(lock_file::known_keys(&config)?);
     }
+    #[cfg(feature = "sqlite")]
+    if let Some(config) = sqlite_config(settings) {
+        keys.extend(lock_sqlite::known_keys(&config)?);
+    }
     keys.sort();
     keys.dedup();
     Ok(keys)
@@ -78,4 +86,42 @@ pub(crate) fn known_keys(settings: &Settings) -> Result<Vec<LockKey>, CommandErr
 pub(crate) fn file_config(settings: &Settings) -> Option<lock_file::FileConfig> {
     let config = store_config(settings);
     (config.scheme() == "file").then(|| lock_file::FileConfig::from_store(&config))
+}
+
+/// What `doctor` is told of a store beyond that it could be opened.
+pub(crate) struct Condition {
+    /// Of what.
+    pub(crate) what: &'static str,
+    pub(crate) seen: String,
+    /// What to do, where something is not as it should be.
+    pub(crate) advice: Option<String>,
+}
+
+/// The condition of the configured store, where its backend looks at it itself.
+#[cfg_attr(not(feature = "sqlite"), allow(unused_variables, reason = "no other backend looks at its store itself"))]
+pub(crate) fn condition(settings: &Settings) -> Option<Result<Condition, CommandError>> {
+    #[cfg(feature = "sqlite")]
+    if let Some(config) = sqlite_config(settings) {
+        return Some(lock_sqlite::health(&config).map(database).map_err(CommandError::from));
+    }
+    None
+}
+
+/// Whether a database is for its owner and group alone; that it can be written was tried.
+#[cfg(feature = "sqlite")]
+fn database(health: lock_sqlite::Health) -> Condition {
+    let lock_sqlite::Health { sqlite, schema, journal, log_bytes, open_to_others, .. } = health;
+    let mut seen = format!("SQLite {sqlite}, schema {schema}, journal {journal} of {log_bytes} bytes");
+    let advice = open_to_others.first().map(|(path, mode)| {
+        seen.push_str(&format!("; {} has mode {mode:04o}", path.display()));
+        format!("it is for its owner or a group: chmod o= {}", path.display())
+    });
+    Condition { what: "database", seen, advice }
+}
+
+/// The SQLite backend's configuration, where it is the one in use.
+#[cfg(feature = "sqlite")]
+fn sqlite_config(settings: &Settings) -> Option<lock_sqlite::SqliteConfig> {
+    let config = store_config(settings);
+    (config.scheme() == "sqlite").then(|| lock_sqlite::SqliteConfig::from_store(&config))
 }

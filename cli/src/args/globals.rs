@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// Lock backend: a name or a URL such as file:/var/lib/swarm
+    /// Lock backend: a name or a URL such as file:/var/lib/swarm or sqlite:/var/lib/locks.sqlite
     #[arg(long, global = true, value_name = "NAME|URL")]
     pub(crate) backend: Option<String>,
     /// Read this configuration instead of the root's talkstick.toml

@@ -50,7 +50,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "lock.backend",
         "\"file\"",
-        "Lock store: a backend's name or URL, such as file:/var/lib/swarm; folders are below the root",
+        "Lock store: a backend's name or URL, such as file:/var/lib/swarm or sqlite:locks.sqlite; paths are below the root",
     )
     .is(Shape::Text),
     setting("lock.ttl", "\"10s\"", "How long a lease may go without renewal, where leases expire").is(TTL),

@@ -27,10 +27,15 @@ fn text(bytes: &[u8]) -> &str {
 
 /// Holds the object of `--json` against what every run of `scenario` must come to.
 fn assert_shown(output: &Output, surface: &str, scenario: &str, sent: u64, with_unprotected: bool) {
+    assert_shown_on("file", output, surface, scenario, sent, with_unprotected);
+}
+
+/// The same, with the locks of this backend.
+fn assert_shown_on(backend: &str, output: &Output, surface: &str, scenario: &str, sent: u64, with_unprotected: bool) {
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     assert_eq!(text(&output.stdout).lines().count(), 1);
     let report: Value = serde_json::from_slice(&output.stdout).expect("one object");
-    assert_eq!((report["surface"].as_str(), report["backend"].as_str()), (Some(surface), Some("file")));
+    assert_eq!((report["surface"].as_str(), report["backend"].as_str()), (Some(surface), Some(backend)));
     let runs = report["scenarios"].as_array().expect("runs");
     let protected: Vec<_> = runs.iter().map(|run| run["protected"].as_bool().expect("a truth")).collect();
     assert_eq!(protected, if with_unprotected { vec![false, true] } else { vec![true] });
@@ -56,6 +61,13 @@ fn on_a_simulated_desktop_talkstick_delivers_everything() {
     let home = tempfile::tempdir().unwrap();
     let output = demo(home.path(), &["--surface", "simulated", "--scenario", "4x2", "--json"]);
     assert_shown(&output, "simulated", "4x2", 8, true);
+}
+
+#[test]
+fn with_locks_in_a_database_it_delivers_as_well() {
+    let home = tempfile::tempdir().unwrap();
+    let output = demo(home.path(), &["--surface", "simulated", "--scenario", "4x2", "--json", "--backend", "sqlite"]);
+    assert_shown_on("sqlite", &output, "simulated", "4x2", 8, true);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod not_built;
 mod root;
 mod seed_flags;
 mod send;
+mod sqlite;
 mod status;
 mod usage;
 

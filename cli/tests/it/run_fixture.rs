@@ -14,6 +14,8 @@ use rustix::process::{Pid, Signal};
 pub(crate) struct Home {
     dir: tempfile::TempDir,
     lock: Arc<dyn DistributedLock>,
+    /// The flag that names its backend, where it is not the default one.
+    backend: &'static [&'static str],
 }
 
 /// A process of the test's own, killed when the test is over.
@@ -24,7 +26,15 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         let config = lock_file::FileConfig::new(dir.path().join("runtime/locks"));
         let lock = Arc::new(lock_file::FileLock::open(config).unwrap());
-        Self { dir, lock }
+        Self { dir, lock, backend: &[] }
+    }
+
+    /// The same, with its locks in a database.
+    pub(crate) fn on_sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = lock_sqlite::SqliteConfig::new(dir.path().join("runtime/locks.sqlite"));
+        let lock = Arc::new(lock_sqlite::SqliteLock::open(config).unwrap());
+        Self { dir, lock, backend: &["--backend", "sqlite"] }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -38,7 +48,8 @@ impl Home {
 
     /// `talkstick --root HOME ARGS...`
     pub(crate) fn talkstick(&self, args: &[&str]) -> Command {
-        self.program(env!("CARGO_BIN_EXE_talkstick"), &[&["--root", self.dir.path().to_str().unwrap()], args].concat())
+        let root = ["--root", self.dir.path().to_str().unwrap()];
+        self.program(env!("CARGO_BIN_EXE_talkstick"), &[&root, self.backend, args].concat())
     }
 
     /// Any program, in this home, with nothing of the caller's talkstick in its environment.

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use lock_core::{DistributedLock, Holder, KeyState, LockKey, wall_clock_us};
 
 use super::Check;
-use crate::{backends, settings::Settings};
+use crate::{
+    backends::{self, Condition},
+    error::CommandError,
+    settings::Settings,
+};
 
 /// A delivery takes seconds; one lock held for longer than this deserves a look.
 const HELD_LONG: Duration = Duration::from_secs(60);
@@ -17,6 +21,7 @@ pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
         Err(error) => return vec![Check::error("lock store", &error)],
     };
     let mut checks = vec![store(&lock)];
+    checks.extend(backends::condition(settings).map(condition));
     match backends::known_keys(settings) {
         Ok(keys) => {
             for key in keys {
@@ -35,6 +40,15 @@ fn store(lock: &Arc<dyn DistributedLock>) -> Check {
         (false, _) => Check::warn("lock store", seen, "it holds off nobody outside one process; use `file`"),
         (true, false) => Check::ok("lock store", format!("{seen}, for the processes of this host")),
         (true, true) => Check::ok("lock store", format!("{seen}, for many hosts")),
+    }
+}
+
+/// What the backend itself says of its store.
+fn condition(seen: Result<Condition, CommandError>) -> Check {
+    match seen {
+        Ok(Condition { what, seen, advice: None }) => Check::ok(what, seen),
+        Ok(Condition { what, seen, advice: Some(advice) }) => Check::warn(what, seen, advice),
+        Err(error) => Check::error("lock store", &error),
     }
 }
 
