@@ -79,10 +79,14 @@ impl Key {
         mut step: impl FnMut(&mut Change<'_>) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Trouble> {
         let until = Moment::now() + busy::BUSY_MAX;
-        if let Some(mut writer) = self.store.try_writer()?
-            && let Some(done) = self.try_in(&mut writer, None, &mut step)?
-        {
-            return self.settled(writer, done);
+        if let Some(mut writer) = self.store.try_writer()? {
+            match self.try_in(&mut writer, None, &mut step) {
+                Ok(Some(done)) => return self.settled(writer, done),
+                Ok(None) => {}
+                // Made anew, which takes its time.
+                Err(trouble) if trouble.is_damage() => {}
+                Err(trouble) => return Err(trouble),
+            }
         }
         let key = Arc::clone(self);
         let background = background::handle().map_err(|_| Trouble::Background)?;

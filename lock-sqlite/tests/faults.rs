@@ -1,0 +1,366 @@
+//! Faults of the database, with real processes and real signals: each a clear error or no harm at all, and tokens grow.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails where it panics, and says what it skips")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use lock_core::{AcquireOptions, BlockingLock, DistributedLock, DistributedLockExt, Error, Holder, LockKey, Moment};
+use lock_sqlite::{SqliteConfig, SqliteLock};
+use rustix::process::{Pid, Signal, kill_process};
+
+fn key() -> LockKey {
+    LockKey::new("k").unwrap()
+}
+
+fn database(folder: &Path) -> PathBuf {
+    folder.join("locks.sqlite")
+}
+
+fn open(folder: &Path) -> Result<Arc<dyn DistributedLock>, Error> {
+    SqliteLock::open(SqliteConfig::new(database(folder))).map(|lock| Arc::new(lock) as Arc<dyn DistributedLock>)
+}
+
+fn blocking(folder: &Path) -> BlockingLock {
+    BlockingLock::new(open(folder).unwrap())
+}
+
+fn within(time: Duration) -> AcquireOptions {
+    AcquireOptions::default().timeout(time)
+}
+
+fn soon() -> AcquireOptions {
+    within(Duration::from_secs(20))
+}
+
+fn acquire_once(folder: &Path) -> Result<u64, Error> {
+    let guard = BlockingLock::new(open(folder)?).acquire(&key(), &soon())?;
+    let token = guard.token().0;
+    guard.release()?;
+    Ok(token)
+}
+
+/// The error as a user reads it: with all its sources.
+fn told(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+const WRITER: &str = "TALKSTICK_TEST_WRITER";
+
+/// Not a test of its own: another program, in the middle of a transaction until it is ended.
+#[test]
+fn writer() {
+    let Some(folder) = std::env::var_os(WRITER) else { return };
+    let connection = rusqlite::Connection::open(database(Path::new(&folder))).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE; UPDATE locks SET last_token = 1; DELETE FROM tickets;").unwrap();
+    println!("\nWRITING");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    connection.execute_batch("ROLLBACK").unwrap();
+}
+
+struct Writer(Child);
+
+impl Writer {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "writer", "--nocapture", "--test-threads=1"])
+            .env(WRITER, folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map(Result::unwrap).any(|line| line == "WRITING"));
+        Self(child)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _already_ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn a_process_killed_in_a_transaction_leaves_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = acquire_once(folder.path()).unwrap();
+    let writer = Writer::start(folder.path());
+    drop(writer);
+    let began = Moment::now();
+    let after = acquire_once(folder.path()).unwrap();
+    assert!(after > before, "{before} then {after}");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+/// Who holds, holds on and lets go; who waits is granted when the writer has ended; who asks is told in time by whom.
+#[test]
+fn another_program_that_keeps_the_database_holds_up_only_changes_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (blocking(folder.path()), blocking(folder.path()));
+    let guard = a.acquire(&key(), &soon()).unwrap();
+    let waiter = std::thread::spawn(move || b.acquire(&key(), &soon()).map(|guard| guard.token()));
+    while a.inspect(&key()).unwrap().queue.len() != 1 {
+        std::thread::yield_now();
+    }
+    let writer = Writer::start(folder.path());
+    // Stopped in the middle of it, to be sure that it does nothing for us.
+    kill_process(Pid::from_child(&writer.0), Signal::STOP).unwrap();
+    guard.check().expect("a lease is no row");
+    let asked = Moment::now();
+    let error = a.try_acquire(&LockKey::new("other").unwrap(), &soon()).unwrap_err();
+    assert!(asked.elapsed() < Duration::from_millis(4900), "told after {:?}", asked.elapsed());
+    let told = told(&error);
+    for part in ["another program", "locks.sqlite", "fuser", "no lock was taken"] {
+        assert!(told.contains(part), "`{part}` is missing in: {told}");
+    }
+    assert!(matches!(a.inspect(&key()).unwrap().holder, Holder::Lease { .. }), "a look needs no change");
+    let token = guard.token();
+    let released = Moment::now();
+    guard.release().unwrap();
+    assert!(released.elapsed() < Duration::from_millis(500), "released after {:?}", released.elapsed());
+    assert!(!waiter.is_finished());
+    drop(writer);
+    assert!(waiter.join().unwrap().unwrap() > token);
+}
+
+/// A waiter whose turn it is while the database cannot be changed is told, not left alone.
+#[test]
+fn a_waiter_is_told_when_the_database_stays_locked_at_its_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (blocking(folder.path()), blocking(folder.path()));
+    let guard = a.acquire(&key(), &soon()).unwrap();
+    let waiter = std::thread::spawn(move || b.acquire(&key(), &within(Duration::from_secs(60))).map(drop));
+    while a.inspect(&key()).unwrap().queue.len() != 1 {
+        std::thread::yield_now();
+    }
+    let writer = Writer::start(folder.path());
+    guard.release().unwrap();
+    let error = waiter.join().unwrap().unwrap_err();
+    assert!(told(&error).contains("another program"), "{}", told(&error));
+    drop(writer);
+    assert!(a.acquire(&key(), &soon()).is_ok(), "its ticket is in nobody's way");
+}
+
+fn damage(folder: &Path) {
+    for suffix in ["", "-wal"] {
+        let path = folder.join(format!("locks.sqlite{suffix}"));
+        let length = usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap();
+        std::fs::write(&path, vec![0xA5; length.max(4096)]).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_database_is_kept_aside_and_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = blocking(folder.path());
+    let before = running.acquire(&key(), &soon()).unwrap().token();
+    damage(folder.path());
+    let after = running.acquire(&key(), &soon()).expect("the one that has it open").token();
+    damage(folder.path());
+    let last = acquire_once(folder.path()).expect("one that opens it now");
+    assert!(before < after && after.0 < last, "{before}, {after}, {last}");
+    assert!(running.acquire(&key(), &soon()).unwrap().token().0 > last, "and back");
+    let kept = std::fs::read(folder.path().join("locks.sqlite.damaged")).unwrap();
+    assert_eq!(kept[..16], [0xA5; 16]);
+}
+
+/// What is damaged under a holder is not made anew before it has let go: nobody is granted meanwhile.
+#[test]
+fn a_database_damaged_under_a_holder_gives_no_second_lease() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (blocking(folder.path()), blocking(folder.path()));
+    let guard = a.acquire(&key(), &soon()).unwrap();
+    damage(folder.path());
+    let error = b.try_acquire(&key(), &soon()).expect_err("its state is unknown, not free");
+    assert!(told(&error).contains("1 lease") && told(&error).contains("let go"), "{}", told(&error));
+    let token = guard.token();
+    guard.release().unwrap();
+    assert!(b.acquire(&key(), &soon()).unwrap().token() > token);
+}
+
+/// The holder is told; nobody is granted before it lets go; who waits goes on in the new database.
+#[test]
+fn a_database_that_is_deleted_while_one_holds_and_others_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let clients: Vec<_> = (0..4).map(|_| open(folder.path()).unwrap()).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let guard = clients[0].acquire(&key(), &soon()).await.unwrap();
+        let token = guard.token();
+        let (order, mut granted) = tokio::sync::mpsc::unbounded_channel();
+        for i in 0..8 {
+            let (client, order) = (Arc::clone(&clients[i % 4]), order.clone());
+            tokio::spawn(async move {
+                let guard = client.acquire(&key(), &soon()).await.unwrap();
+                order.send((i, guard.token())).unwrap();
+                guard.release().await.unwrap();
+            });
+            while clients[0].inspect(&key()).await.unwrap().queue.len() != i + 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        for suffix in ["", "-wal", "-shm"] {
+            std::fs::remove_file(folder.path().join(format!("locks.sqlite{suffix}"))).unwrap();
+        }
+        let deleted = Moment::now();
+        guard.lost().await;
+        assert!(deleted.elapsed() < Duration::from_millis(500), "told after {:?}", deleted.elapsed());
+        assert!(guard.permit().check().is_err());
+        assert!(granted.try_recv().is_err(), "granted while the holder had not let go");
+        drop(guard);
+        let mut all = Vec::new();
+        while all.len() < 8 {
+            all.push(granted.recv().await.unwrap());
+        }
+        assert!(all[0].1 > token && all.windows(2).all(|pair| pair[0].1 < pair[1].1), "tokens grow");
+        // Each client puts its own tickets back as soon as it looks; they are in their order.
+        for client in 0..4 {
+            let own: Vec<_> = all.iter().map(|(i, _)| *i).filter(|i| i % 4 == client).collect();
+            assert_eq!(own, [client, client + 4]);
+        }
+    });
+}
+
+#[test]
+fn a_holder_whose_baton_is_deleted_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = blocking(folder.path());
+    let guard = lock.acquire(&key(), &soon()).unwrap();
+    std::fs::remove_dir_all(folder.path().join("locks.sqlite.batons")).unwrap();
+    let deleted = Moment::now();
+    while guard.check().is_ok() {
+        std::thread::yield_now();
+    }
+    assert!(deleted.elapsed() < Duration::from_millis(500), "told after {:?}", deleted.elapsed());
+}
+
+/// Refused by who opens it, and by who has it open while it is brought up.
+#[test]
+fn a_newer_schema_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = blocking(folder.path());
+    running.acquire(&key(), &soon()).unwrap().release().unwrap();
+    let newer = rusqlite::Connection::open(database(folder.path())).unwrap();
+    newer.execute_batch("PRAGMA user_version = 99").unwrap();
+    for error in [open(folder.path()).unwrap_err(), running.acquire(&key(), &soon()).unwrap_err()] {
+        let told = told(&error);
+        assert!(told.contains("version 99") && told.contains("up to 1") && told.contains("update"), "{told}");
+    }
+}
+
+const LIMITED: &str = "TALKSTICK_TEST_LIMITED";
+
+/// Not a test of its own: a process whose files may not grow.
+#[test]
+fn limited() {
+    let Some(folder) = std::env::var_os(LIMITED) else { return };
+    let lock = blocking(Path::new(&folder));
+    let held = lock.acquire(&key(), &soon()).unwrap();
+    let limit = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
+    rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).unwrap();
+    match lock.acquire(&LockKey::new("other").unwrap(), &soon()) {
+        Ok(guard) => println!("\nTOKEN {}", guard.token()),
+        Err(error) => println!("\nERROR {}", told(&error)),
+    }
+    held.check().unwrap();
+    held.release().unwrap();
+    println!("\nRELEASED");
+}
+
+/// No space for the row: no lock, and it says so; who holds holds on, and lets go.
+#[test]
+fn a_file_that_cannot_grow_gives_no_lock_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    acquire_once(folder.path()).unwrap();
+    // The shell ignores the signal that comes with the limit, and what it starts inherits that.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" --exact limited --nocapture --test-threads=1"])
+        .arg(std::env::current_exe().unwrap())
+        .env(LIMITED, folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let said = text.lines().find(|line| line.starts_with("TOKEN") || line.starts_with("ERROR")).unwrap_or(&text);
+    assert!(said.starts_with("ERROR") && said.contains("no lock was taken"), "{said}");
+    assert!(text.contains("RELEASED"), "{text}");
+    acquire_once(folder.path()).expect("nothing is left of it");
+}
+
+/// A mount of our own, taken down when dropped.
+#[cfg(target_os = "linux")]
+struct Mount(tempfile::TempDir);
+
+#[cfg(target_os = "linux")]
+impl Mount {
+    fn new(options: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: needs root");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(folder.path()).status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: cannot mount");
+            return None;
+        }
+        Some(Self(folder))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Mount {
+    fn drop(&mut self) {
+        assert!(Command::new("umount").arg(self.0.path()).status().unwrap().success());
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_gives_no_lock_and_says_so() {
+    let Some(mount) = Mount::new("size=1m") else { return };
+    let folder = mount.0.path();
+    let before = {
+        let (lock, waiting) = (blocking(folder), blocking(folder));
+        let guard = lock.acquire(&key(), &soon()).unwrap();
+        let filler = folder.join("filler");
+        let _full = std::fs::write(&filler, vec![1; 4 << 20]).unwrap_err();
+        // Whatever the log still has room for is used up by asking; then there is none.
+        let error = (0..1000).find_map(|i| {
+            let other = LockKey::new(format!("other{i}")).unwrap();
+            lock.acquire(&other, &soon()).err()
+        });
+        let told = told(&error.expect("the log cannot grow for ever"));
+        assert!(told.contains("no lock was taken"), "{told}");
+        guard.check().expect("held on");
+        let token = guard.token();
+        guard.release().expect("a release needs no space");
+        std::fs::remove_file(&filler).unwrap();
+        assert!(waiting.acquire(&key(), &soon()).expect("space again").token() > token);
+        token.0
+    };
+    assert!(acquire_once(folder).unwrap() > before);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_read_only_disk_gives_no_lock_and_says_so() {
+    let Some(mount) = Mount::new("size=4m") else { return };
+    acquire_once(mount.0.path()).unwrap();
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(mount.0.path()).status().unwrap();
+    assert!(remounted.success());
+    let error = acquire_once(mount.0.path()).unwrap_err();
+    assert!(told(&error).contains("can be written"), "{}", told(&error));
+}
