@@ -23,8 +23,12 @@ pub struct Profile {
     pub multiline: bool,
     /// How often the target fetches the text before it has read it.
     pub fetches: u32,
-    /// No further fetch for this long before Enter, and as long again after it before the lock is passed on.
+    /// No further request for this long before Enter, and half as long after it before the lock is passed on: Enter wakes
+    /// a target that slept on an answer, and who then has more to ask does so at once.
     pub quiet: Duration,
+    /// End the quiet as soon as the target is seen to be done: it asked for nothing but the text, and has read it. For
+    /// targets that ask no more after that.
+    pub until_read: bool,
     /// Wake the target by a one-pixel move this often while waiting; `None`: never.
     pub nudge: Option<Duration>,
     /// How long to wait for the focus after the click.
@@ -54,6 +58,7 @@ impl Profile {
             multiline: true,
             fetches: 1,
             quiet: Duration::from_millis(2),
+            until_read: true,
             nudge: None,
             focus_timeout: FOCUS_TIMEOUT,
             fetch_timeout: FETCH_TIMEOUT,
@@ -63,7 +68,8 @@ impl Profile {
             // The first of two reads is not the one that is inserted; now and then it sleeps on a served request until
             // the next event, which the nudge is.
             "chromium" => {
-                Self { fetches: 2, quiet: Duration::from_millis(20), nudge: Some(Duration::from_millis(10)), ..chat }
+                let (quiet, nudge) = (Duration::from_millis(20), Some(Duration::from_millis(10)));
+                Self { fetches: 2, quiet, until_read: false, nudge, ..chat }
             }
             "xterm" => {
                 Self { paste: chord(false, true, "insert"), selection: Selection::Primary, multiline: false, ..chat }
@@ -76,7 +82,7 @@ impl Profile {
     /// What the driver has to wait for after the paste.
     #[must_use]
     pub const fn fetch_rule(&self) -> FetchRule {
-        FetchRule { fetches: self.fetches, quiet: self.quiet, nudge: self.nudge }
+        FetchRule { fetches: self.fetches, quiet: self.quiet, until_read: self.until_read, nudge: self.nudge }
     }
 }
 
@@ -118,6 +124,9 @@ pub struct ProfileOverrides {
     /// [`Profile::quiet`] in milliseconds.
     #[serde(rename = "quiet_ms", with = "crate::milliseconds::optional", skip_serializing_if = "Option::is_none")]
     pub quiet: Option<Duration>,
+    /// [`Profile::until_read`]; `false` where a quiet is given and this is not: who sets a quiet knows of late requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_read: Option<bool>,
     /// [`Profile::nudge`] in milliseconds; 0: never.
     #[serde(rename = "nudge_ms", with = "crate::milliseconds::optional", skip_serializing_if = "Option::is_none")]
     pub nudge: Option<Duration>,
@@ -163,6 +172,7 @@ impl ProfileOverrides {
             multiline: self.multiline.unwrap_or(base.multiline),
             fetches: self.fetches.unwrap_or(base.fetches),
             quiet: self.quiet.unwrap_or(base.quiet),
+            until_read: self.until_read.unwrap_or(base.until_read && self.quiet.is_none()),
             nudge: self.nudge.or(base.nudge).filter(|every| !every.is_zero()),
             focus_timeout: self.focus_timeout.unwrap_or(base.focus_timeout),
             fetch_timeout: self.fetch_timeout.unwrap_or(base.fetch_timeout),
@@ -186,6 +196,16 @@ mod tests {
         assert!(serde_json::from_str::<ProfileOverrides>(r#"{"settle_ms":-1}"#).is_err());
         assert!(ProfileOverrides { fetches: Some(0), ..Default::default() }.apply("x").is_err());
         assert!(ProfileOverrides { base: Some("kde".into()), ..Default::default() }.apply("x").is_err());
+    }
+
+    #[test]
+    fn a_quiet_of_the_user_s_own_is_kept_in_full() {
+        let until_read =
+            |own: &str| serde_json::from_str::<ProfileOverrides>(own).unwrap().apply("mine").unwrap().until_read;
+        assert!(until_read("{}"));
+        assert!(!until_read(r#"{"quiet_ms":50}"#));
+        assert!(until_read(r#"{"quiet_ms":50,"until_read":true}"#));
+        assert!(!until_read(r#"{"base":"chromium"}"#));
     }
 
     #[test]

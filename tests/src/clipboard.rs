@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
+use x11rb::protocol::res::{ClientIdMask, ClientIdSpec, ConnectionExt as _};
 use x11rb::protocol::xproto::{
     Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, Property,
     PropertyNotifyEvent, SELECTION_NOTIFY_EVENT, SelectionNotifyEvent, SelectionRequestEvent, Window, WindowClass,
@@ -54,7 +55,16 @@ impl ClipboardOwner {
     /// # Panics
     /// When the display is not there, or another client takes the selection at the same moment.
     pub fn own(display: &str, selection: Selection, text: &str, answer: Answer) -> Self {
-        Self::try_own(display, selection, text, answer).expect("another client took the selection")
+        Self::own_formats(display, selection, &[("UTF8_STRING", text.as_bytes())], answer)
+    }
+
+    /// Takes a selection with these formats, each by its name; [`ClipboardOwner::own`] in all else. Pieces are only for
+    /// those that are longer than one.
+    ///
+    /// # Panics
+    /// As [`ClipboardOwner::own`].
+    pub fn own_formats(display: &str, selection: Selection, formats: &[(&str, &[u8])], answer: Answer) -> Self {
+        Self::try_own_formats(display, selection, formats, answer).expect("another client took the selection")
     }
 
     /// [`ClipboardOwner::own`], or `None` when another client takes it at the same moment.
@@ -62,6 +72,10 @@ impl ClipboardOwner {
     /// # Panics
     /// When the display is not there.
     pub fn try_own(display: &str, selection: Selection, text: &str, answer: Answer) -> Option<Self> {
+        Self::try_own_formats(display, selection, &[("UTF8_STRING", text.as_bytes())], answer)
+    }
+
+    fn try_own_formats(display: &str, selection: Selection, formats: &[(&str, &[u8])], answer: Answer) -> Option<Self> {
         let (served, report) = channel();
         let (bell, ring) = UnixStream::pair().expect("a socket pair");
         let client = Client::connect(display);
@@ -71,8 +85,8 @@ impl ClipboardOwner {
         if owner != window {
             return None;
         }
-        let text = text.as_bytes().to_vec();
-        let mut server = Server { client, text, answer, transfers: HashMap::new(), served };
+        let formats = formats.iter().map(|(name, bytes)| (client.atom(name.as_bytes()), bytes.to_vec())).collect();
+        let mut server = Server { client, formats, answer, transfers: HashMap::new(), served };
         let thread = std::thread::spawn(move || server.serve(&ring));
         Some(Self { window, served: report, bell: Some(bell), thread: Some(thread) })
     }
@@ -108,13 +122,20 @@ impl Drop for ClipboardOwner {
 /// # Panics
 /// When the owner does not answer `within`.
 pub fn read(display: &str, selection: Selection, within: Duration) -> Option<String> {
+    let text = read_format(display, selection, "UTF8_STRING", within)?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Reads one format of a selection, `TARGETS` for their list, as [`read`] does.
+///
+/// # Panics
+/// As [`read`].
+pub fn read_format(display: &str, selection: Selection, format: &str, within: Duration) -> Option<Vec<u8>> {
     let client = Client::connect(display);
+    let format = client.atom(format.as_bytes());
     let selection = client.selection(selection);
     let property = client.atom(b"READ_HERE");
-    client
-        .connection
-        .convert_selection(client.window, selection, client.utf8, property, CURRENT_TIME)
-        .expect("request");
+    client.connection.convert_selection(client.window, selection, format, property, CURRENT_TIME).expect("request");
     client.connection.flush().expect("the display is there");
     let mut pieces = None;
     until_some(within, "the owner of the selection answers", || {
@@ -141,7 +162,21 @@ pub fn read(display: &str, selection: Selection, within: Duration) -> Option<Str
             }
         }
     })
-    .map(|text| String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The process that owns a selection; `None` when none does.
+///
+/// # Panics
+/// When the display is not there.
+pub fn owner_pid(display: &str, selection: Selection) -> Option<u32> {
+    let client = Client::connect(display);
+    let asked = client.connection.get_selection_owner(client.selection(selection)).expect("request");
+    let owner = asked.reply().expect("an owner").owner;
+    client.connection.res_query_version(1, 2).expect("request").reply().expect("the extension that tells processes");
+    let spec = [ClientIdSpec { client: owner, mask: ClientIdMask::LOCAL_CLIENT_PID }];
+    // A window that has just gone is refused: nobody owns the selection any more.
+    let reply = client.connection.res_query_client_ids(&spec).expect("request").reply().ok()?;
+    reply.ids.iter().find_map(|id| id.value.first().copied().filter(|pid| *pid != 0))
 }
 
 /// A connection with a window that nobody sees.
@@ -191,10 +226,10 @@ impl Client {
 /// The thread behind a [`ClipboardOwner`].
 struct Server {
     client: Client,
-    text: Vec<u8>,
+    formats: Vec<(Atom, Vec<u8>)>,
     answer: Answer,
-    /// How much of the text each requestor has, by its window and property.
-    transfers: HashMap<(Window, Atom), usize>,
+    /// Which format each requestor takes in pieces, and how much of it it has, by its window and property.
+    transfers: HashMap<(Window, Atom), (usize, usize)>,
     served: Sender<Window>,
 }
 
@@ -228,21 +263,25 @@ impl Server {
         }
         let (connection, client) = (&self.client.connection, &self.client);
         let (requestor, property) = (request.requestor, request.property);
+        let format = self.formats.iter().position(|(name, _)| *name == request.target);
+        let bytes = format.map_or(&[][..], |at| &self.formats[at].1);
+        // A text goes in pieces however short it is; the rest as it needs.
+        let pieces = matches!(self.answer, Answer::Pieces(size) if bytes.len() > size || request.target == client.utf8);
         let known = if request.target == client.targets {
-            let list = [client.targets, client.utf8];
+            let list: Vec<Atom> = std::iter::once(client.targets).chain(self.formats.iter().map(|of| of.0)).collect();
             let _ = connection.change_property32(PropMode::REPLACE, requestor, property, AtomEnum::ATOM, &list);
             true
-        } else if request.target != client.utf8 {
+        } else if format.is_none() {
             false
-        } else if let Answer::Pieces(_) = self.answer {
+        } else if let (true, Some(format)) = (pieces, format) {
             let watch = ChangeWindowAttributesAux::new().event_mask(EventMask::PROPERTY_CHANGE);
             let _ = connection.change_window_attributes(requestor, &watch);
-            let size = [u32::try_from(self.text.len()).unwrap_or(u32::MAX)];
+            let size = [u32::try_from(bytes.len()).unwrap_or(u32::MAX)];
             let _ = connection.change_property32(PropMode::REPLACE, requestor, property, client.incr, &size);
-            self.transfers.insert((requestor, property), 0);
+            self.transfers.insert((requestor, property), (format, 0));
             true
         } else {
-            let _ = connection.change_property8(PropMode::REPLACE, requestor, property, client.utf8, &self.text);
+            let _ = connection.change_property8(PropMode::REPLACE, requestor, property, request.target, bytes);
             true
         };
         let notify = SelectionNotifyEvent {
@@ -262,14 +301,17 @@ impl Server {
 
     fn next_piece(&mut self, change: PropertyNotifyEvent) {
         let Answer::Pieces(size) = self.answer else { return };
-        let Some(sent) = self.transfers.get_mut(&(change.window, change.atom)) else { return };
-        let piece = &self.text[*sent..self.text.len().min(*sent + size.max(1))];
+        let Some((format, sent)) = self.transfers.get_mut(&(change.window, change.atom)) else { return };
+        let (name, bytes) = &self.formats[*format];
+        let piece = &bytes[*sent..bytes.len().min(*sent + size.max(1))];
         *sent += piece.len();
-        let (connection, utf8) = (&self.client.connection, self.client.utf8);
-        let _ = connection.change_property8(PropMode::REPLACE, change.window, change.atom, utf8, piece);
+        let _ = self.client.connection.change_property8(PropMode::REPLACE, change.window, change.atom, *name, piece);
         if piece.is_empty() {
+            let was_text = *name == self.client.utf8;
             self.transfers.remove(&(change.window, change.atom));
-            self.report(change.window);
+            if was_text {
+                self.report(change.window);
+            }
         }
     }
 

@@ -97,6 +97,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     optional("profiles.*.fetches", "How often the target fetches the text before it has read it")
         .is(Shape::Whole(1, 1000)),
     optional("profiles.*.quiet_ms", "No further fetch for this long before Enter").is(MILLISECONDS),
+    optional("profiles.*.until_read", "End the quiet when the target is seen to have read the text").is(Shape::Truth),
     optional("profiles.*.nudge_ms", "Wake the target by a one-pixel move this often; 0 never").is(MILLISECONDS),
     optional("profiles.*.focus_timeout_ms", "How long to wait for the focus after the click").is(MILLISECONDS),
     optional("profiles.*.fetch_timeout_ms", "How long to wait for the fetch after the paste").is(MILLISECONDS),

@@ -24,12 +24,14 @@ pub struct Bound {
 }
 
 /// What came of waiting for the target to fetch our text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fetched {
     /// How often the target's client was served the text, each confirmed by a round trip.
     pub by_target: u32,
     /// How often others were: clipboard managers, for instance. They do not count as delivery.
     pub by_others: u32,
+    /// The target is seen to be done: it asked for nothing but the text, and has deleted each copy that it was given.
+    pub read: bool,
 }
 
 /// How much a driver sees. The protocol claims no more than that.
@@ -55,6 +57,8 @@ pub struct FetchRule {
     pub fetches: u32,
     /// No further request for this long, after the last one.
     pub quiet: Duration,
+    /// A target that is seen to be done ([`Fetched::read`]) is not waited for until it was quiet.
+    pub until_read: bool,
     /// Move the pointer by a pixel and back this often while waiting; `None`: never. Wakes targets that miss a
     /// notification until the next event.
     pub nudge: Option<Duration>,

@@ -102,7 +102,7 @@ impl Desktop for SimulatedDesktop {
             within_ms: milliseconds(within),
         };
         match self.ask("waiting for the target to fetch", &request, within)? {
-            Reply::Fetched { by_target, by_others } => Ok(Fetched { by_target, by_others }),
+            Reply::Fetched { by_target, by_others } => Ok(Fetched { by_target, by_others, read: false }),
             other => Err(unexpected("waiting for the target to fetch", &other)),
         }
     }

@@ -121,7 +121,7 @@ impl Desk {
             let now = Instant::now();
             let quiet_at = clipboard.last_fetch().map_or(now, |last| last + quiet);
             if by_target >= expected && quiet_at <= now {
-                return Ok(Fetched { by_target, by_others }.into());
+                return Ok(Fetched { by_target, by_others, read: false }.into());
             }
             if until <= now {
                 return Err(Refused::NotFetched { by_target, expected, by_others });

@@ -52,7 +52,7 @@ impl From<Bound> for Reply {
 }
 
 impl From<Fetched> for Reply {
-    fn from(Fetched { by_target, by_others }: Fetched) -> Self {
+    fn from(Fetched { by_target, by_others, .. }: Fetched) -> Self {
         Self::Fetched { by_target, by_others }
     }
 }

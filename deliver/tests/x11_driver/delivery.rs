@@ -57,7 +57,7 @@ fn slow_windows_are_waited_for() {
 fn windows_that_fetch_like_chromium_are_waited_for() {
     require!("Xvfb");
     let behaviour = Behaviour { target_requests: 15, text_requests: 2, keeps_property: true, ..Behaviour::default() };
-    all_arrive(behaviour, FetchRule { fetches: 2, quiet: Duration::from_millis(5), nudge: None }, 40);
+    all_arrive(behaviour, FetchRule { fetches: 2, quiet: Duration::from_millis(5), ..ONCE }, 40);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn windows_that_miss_the_arrival_are_woken() {
     // Fetched is what they have not noticed; the nudge while waiting for quiet wakes them.
     let behaviour = Behaviour { misses_arrival: true, text_requests: 2, ..Behaviour::default() };
     let nudge = Some(Duration::from_millis(10));
-    all_arrive(behaviour, FetchRule { fetches: 2, quiet: Duration::from_millis(20), nudge }, 8);
+    all_arrive(behaviour, FetchRule { fetches: 2, quiet: Duration::from_millis(20), nudge, ..ONCE }, 8);
 }
 
 #[test]

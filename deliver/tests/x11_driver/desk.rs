@@ -12,12 +12,12 @@ use deliver::desktop::{
     },
 };
 use lock_core::{AcquireOptions, BlockingGuard, BlockingLock, LockKey, Moment, ThreadLock};
-use tests::{agent_windows_process::AgentWindowsProcess, xvfb::Xvfb};
+use tests::{agent_windows_process::AgentWindowsProcess, clipboard, probe::until, process, xvfb::Xvfb};
 
 /// How long anything may take before a test fails: far more than it takes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// The rule for windows that fetch once.
-pub(crate) const ONCE: FetchRule = FetchRule { fetches: 1, quiet: Duration::ZERO, nudge: None };
+pub(crate) const ONCE: FetchRule = FetchRule { fetches: 1, quiet: Duration::ZERO, until_read: false, nudge: None };
 
 /// This test program, started again as a keeper.
 pub(crate) fn keeper_command() -> KeeperCommand {
@@ -60,6 +60,15 @@ impl Desk {
 
     pub(crate) fn portable(&self) -> PortableDesktop {
         PortableDesktop::connect(Some(self.display()), &keeper_command()).unwrap()
+    }
+
+    /// SIGKILL to the keeper, which owns the clipboard.
+    pub(crate) fn kill_keeper(&self) {
+        let keeper =
+            clipboard::owner_pid(self.display(), clipboard::Selection::Clipboard).expect("it owns the clipboard");
+        process::sigkill(keeper);
+        let gone = || clipboard::owner_pid(self.display(), clipboard::Selection::Clipboard) != Some(keeper);
+        until(DEADLINE, "the keeper is gone", gone);
     }
 
     /// The middle of a window.

@@ -354,6 +354,16 @@ fn a_program_that_does_not_become_a_keeper_is_named() {
 }
 
 #[test]
+fn a_keeper_that_says_nothing_is_not_waited_for_for_ever() {
+    require!("Xvfb", "sleep");
+    let xvfb = Xvfb::start();
+    let (began, command) = (Moment::now(), x11::keeper::KeeperCommand::new("sleep", ["30"]));
+    let refused = x11::X11Desktop::connect(Some(xvfb.display()), &command).unwrap_err();
+    assert!(matches!(&refused, Refusal::NoDisplay { why, .. } if why.contains("it says nothing")), "{refused}");
+    assert!(began.elapsed() < DEADLINE, "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_probe_says_what_a_display_offers() {
     require!("Xvfb");
     let xvfb = Xvfb::start();

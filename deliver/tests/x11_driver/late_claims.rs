@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deliver::agent_windows::Behaviour;
+use deliver::agent_windows::{Behaviour, Fetch, PasteKey};
 use deliver::desktop::{Desktop as _, Refusal, Selection};
 use lock_core::Moment;
 use tests::require;
@@ -17,7 +17,7 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use crate::desk::{Desk, ONCE, guard};
+use crate::desk::{Desk, ONCE, chord, guard};
 
 /// How often: the claim's time and the offer's fall into the same millisecond only most of the times.
 const CLAIMS: usize = 20;
@@ -29,18 +29,30 @@ const CLAIMS_AT_ONCE: usize = 300;
 #[test]
 fn a_claim_for_a_click_before_the_offer_does_not_take_it_away() {
     require!("Xvfb");
-    let desk = Desk::with(1, Behaviour::default());
+    let behaviour = Behaviour { paste_key: PasteKey::ShiftInsert, fetch: Fetch::Never, ..Behaviour::default() };
+    let desk = Desk::with(1, behaviour);
     let (mut driver, guard) = (desk.driver(), guard());
+    let target = driver.bind(&desk.point(0)).unwrap();
     let stranger = desk.xvfb.connect();
     let window = watched_window(&stranger);
+    let owner = || stranger.get_selection_owner(AtomEnum::PRIMARY.into()).unwrap().reply().unwrap().owner;
+    let mut taken_back = 0;
     for nth in 0..CLAIMS {
+        let permit = guard.permit();
+        // The very click is the driver's; this is the same millisecond most of the times.
         let clicked = server_time(&stranger, window);
-        driver.offer(&guard.permit(), "the offer", Selection::Primary).unwrap();
+        driver.click(&permit, &target).unwrap();
+        driver.offer(&permit, "the offer", Selection::Primary).unwrap();
         stranger.set_selection_owner(window, AtomEnum::PRIMARY.into(), clicked).unwrap();
-        let owner = stranger.get_selection_owner(AtomEnum::PRIMARY.into()).unwrap().reply().unwrap().owner;
-        assert_ne!(owner, window, "claim {nth}");
-        driver.restore(&guard.permit()).unwrap();
+        taken_back += usize::from(owner() == window);
+        driver
+            .press(&permit, &target, &chord("shift+insert"))
+            .unwrap_or_else(|refusal| panic!("claim {nth}: {refusal}"));
+        stranger.set_selection_owner(window, AtomEnum::PRIMARY.into(), clicked).unwrap();
+        assert_ne!(owner(), window, "claim {nth}");
+        driver.restore(&permit).unwrap();
     }
+    assert!(taken_back > 0, "no claim was as young as its offer");
 }
 
 fn watched_window(connection: &RustConnection) -> Window {

@@ -12,7 +12,7 @@ use crate::desk::{DEADLINE, Desk, ONCE, deliver, guard, titled};
 
 /// Chromium reads twice, and now and then sleeps on an answer.
 const CHROMIUM: FetchRule =
-    FetchRule { fetches: 2, quiet: Duration::from_millis(20), nudge: Some(Duration::from_millis(40)) };
+    FetchRule { fetches: 2, quiet: Duration::from_millis(20), nudge: Some(Duration::from_millis(40)), ..ONCE };
 
 #[test]
 fn managed_windows_are_raised_and_told_apart() {

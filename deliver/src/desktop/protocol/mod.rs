@@ -14,6 +14,8 @@
 //! The permit is asked before each step. Nothing is tried twice. What a driver does not see ([`Sight`]) is not claimed: its
 //! Enter without a fetch that was seen, or in spite of a doubt, makes `uncertain`.
 
+use std::time::Duration;
+
 use lock_core::{Moment, Permit};
 
 use super::{Bound, Desktop, FetchRule, Fetched, Refusal, Sight, Step};
@@ -169,7 +171,7 @@ impl Run<'_> {
         let profile = &self.delivery.agent.profile;
         let until = Moment::now() + profile.fetch_timeout;
         let fetched = self.desktop.await_fetched(target, profile.fetch_rule(), until)?;
-        let Fetched { by_target, by_others } = fetched;
+        let Fetched { by_target, by_others, .. } = fetched;
         let Sight { every_fetch, doubt } = self.desktop.sight();
         // Who does not see every fetch sees the first, at most.
         let expected = if every_fetch { profile.fetches } else { 1 };
@@ -204,12 +206,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Answers late fetches for the profile's quiet time: what the target still asks for must be our text, not the next
-    /// sender's. Waiting for one fetch more than there were is how a driver is told to serve until the deadline.
+    /// Answers late fetches for half of the profile's quiet time: what the target still asks for must be our text, not
+    /// the next sender's. Waiting for one fetch more than there were is how a driver is told to serve until the deadline.
     fn stay_quiet(&mut self, target: &Bound, fetched: Fetched) {
         let profile = &self.delivery.agent.profile;
-        let rule = FetchRule { fetches: fetched.by_target.saturating_add(1), quiet: profile.quiet, nudge: None };
-        let late = self.desktop.await_fetched(target, rule, Moment::now() + profile.quiet);
+        let rule = FetchRule { fetches: fetched.by_target.saturating_add(1), nudge: None, ..profile.fetch_rule() };
+        // One that was seen to be done has no late requests, unless one is here already.
+        let wait = if fetched.read && profile.until_read { Duration::ZERO } else { profile.quiet / 2 };
+        let late = self.desktop.await_fetched(target, rule, Moment::now() + wait);
         if let Ok(Fetched { by_target, .. }) = late
             && by_target > fetched.by_target
         {

@@ -64,7 +64,7 @@ impl Desktop for Script {
         self.call(if self.waits == 1 { "fetch" } else { "quiet" })?;
         let (by_target, by_others) = (self.fetches, 0);
         match by_target >= rule.fetches || self.waits == 1 {
-            true => Ok(Fetched { by_target, by_others }),
+            true => Ok(Fetched { by_target, by_others, read: false }),
             false => Err(Refusal::NotFetched { by_target, expected: rule.fetches, by_others }),
         }
     }

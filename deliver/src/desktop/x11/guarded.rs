@@ -1,6 +1,6 @@
 //! The server grab: between a check and the act that relies on it, no other client does anything.
 
-use x11rb::{connection::Connection as _, protocol::xproto::ConnectionExt as _};
+use x11rb::{connection::Connection as _, errors::ReplyError, protocol::xproto::ConnectionExt as _};
 
 use super::{
     connection::{Display, During as _},
@@ -33,13 +33,14 @@ impl<'d> ServerGrab<'d> {
     ///
     /// An error after that write tells nothing about what was done: it is [`Refusal::Disconnected`].
     pub(super) fn submit(mut self, during: &'static str) -> Result<(), Refusal> {
-        let ungrabbed = self.display.x.ungrab_server().during(during)?;
-        let done = self.display.x.get_input_focus().during(during)?;
-        self.display.x.flush().during(during)?;
+        let broke = |error: ReplyError| Refusal::Disconnected { during, why: error.to_string() };
+        let ungrabbed = self.display.x.ungrab_server().map_err(|error| broke(error.into()))?;
+        let done = self.display.x.get_input_focus().map_err(|error| broke(error.into()))?;
+        self.display.x.flush().map_err(|error| broke(error.into()))?;
         self.held = false;
         self.ended();
         drop(ungrabbed);
-        done.reply().map_err(|error| Refusal::Disconnected { during, why: error.to_string() })?;
+        done.reply().map_err(broke)?;
         Ok(())
     }
 

@@ -41,13 +41,15 @@ use lock_core::{Moment, Permit};
 use x11rb::{
     COPY_DEPTH_FROM_PARENT, COPY_FROM_PARENT,
     connection::Connection as _,
-    protocol::xproto::{Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, Window, WindowClass},
+    protocol::xproto::{
+        Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, Timestamp, Window, WindowClass,
+    },
 };
 
 use self::{
     bind::Target,
     connection::{Display, During as _},
-    fetch::Offer,
+    fetch::{Offer, late},
     keeper::{KeeperClient, KeeperCommand, Offered, Watch},
     keyboard::Keyboard,
     pointer::Moved,
@@ -85,12 +87,14 @@ pub struct X11Desktop {
     keyboard_state: u16,
     /// Focus, pointer or key grabs have changed in a watched window.
     stirred: Cell<bool>,
-    /// Never shown: the window of grabs that are meant to fail.
+    /// Never shown: the window of grabs that are meant to fail, and of changes that the server stamps with its time.
     probe_window: Window,
     target: Option<Target>,
     offer: Option<Offer>,
     offers_so_far: u64,
     moved: Option<Moved>,
+    /// The server's time of the last click.
+    clicked_at: Cell<Option<Timestamp>>,
 }
 
 impl X11Desktop {
@@ -117,6 +121,7 @@ impl X11Desktop {
             offer: None,
             offers_so_far: 0,
             moved: None,
+            clicked_at: Cell::new(None),
         })
     }
 
@@ -180,10 +185,11 @@ impl Desktop for X11Desktop {
 
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal> {
         still_permitted(permit)?;
+        self.drain_events()?;
         self.offers_so_far += 1;
         let number = self.offers_so_far;
         self.offer = None;
-        match self.keeper.offer(number, selection, text, Moment::now() + OFFER_WITHIN)? {
+        match self.keeper.offer(number, selection, text, self.clicked_at.take(), Moment::now() + OFFER_WITHIN)? {
             Offered::Owned => {
                 self.offer = Some(Offer::new(number, selection));
                 Ok(())
@@ -192,10 +198,7 @@ impl Desktop for X11Desktop {
                 self.drain_events()?;
                 Err(Refusal::ClipboardTaken { by: self.describe_owner(owner)? })
             }
-            Offered::NoAnswer => Err(Refusal::Disconnected {
-                during: "offering the text",
-                why: "the clipboard's keeper did not answer in time".into(),
-            }),
+            Offered::NoAnswer => Err(late("offering the text")),
         }
     }
 
@@ -234,7 +237,8 @@ impl Desktop for X11Desktop {
 fn unseen_window(display: &Display) -> Result<Window, Refusal> {
     const DOING: &str = "making a window";
     let window = display.x.generate_id().during(DOING)?;
-    let (class, aux) = (WindowClass::INPUT_ONLY, CreateWindowAux::new().override_redirect(1));
+    let aux = CreateWindowAux::new().override_redirect(1).event_mask(EventMask::PROPERTY_CHANGE);
+    let class = WindowClass::INPUT_ONLY;
     let made = display.x.create_window(
         COPY_DEPTH_FROM_PARENT,
         window,

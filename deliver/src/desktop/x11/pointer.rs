@@ -6,11 +6,12 @@ use x11rb::{
     errors::ConnectionError,
     protocol::{
         xproto::{
-            BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt as _, EventMask,
-            MOTION_NOTIFY_EVENT, Window,
+            AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt as _, EventMask,
+            MOTION_NOTIFY_EVENT, PropMode, Window,
         },
         xtest::ConnectionExt as _,
     },
+    wrapper::ConnectionExt as _,
 };
 
 use super::{
@@ -96,6 +97,13 @@ impl X11Desktop {
         for kind in [BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT] {
             self.display.x.xtest_fake_input(kind, BUTTON, 0, x11rb::NONE, 0, 0, 0).during(DOING)?;
         }
+        // Stamped right behind the click; the event comes with the grab's own answer.
+        let stamp = self.display.atoms._TALKSTICK_TIME;
+        self.clicked_at.set(None);
+        self.display
+            .x
+            .change_property8(PropMode::APPEND, self.probe_window, stamp, AtomEnum::STRING, &[])
+            .during(DOING)?;
         grab.submit(DOING)?;
         Ok(Clicked::Done)
     }

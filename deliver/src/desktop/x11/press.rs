@@ -38,6 +38,8 @@ enum Pressed {
     Done,
     /// The keyboard is not what the strokes were chosen for: its state is this.
     Anew(u16),
+    /// The keys were sent, and the connection broke before the server's answer.
+    Unknown(Refusal),
 }
 
 impl X11Desktop {
@@ -47,19 +49,43 @@ impl X11Desktop {
         target: &mut Target,
         chord: &Chord,
     ) -> Result<(), Refusal> {
+        match self.press_within_tries(permit, target, chord) {
+            Ok(Pressed::Done) => Ok(()),
+            Ok(Pressed::Unknown(refusal)) => Err(refusal),
+            Ok(Pressed::Anew(_)) => {
+                Err(Refusal::Interference { device: "the keyboard: its mapping or locks keep changing".into() })
+            }
+            // `Disconnected` would leave open whether keys were pressed, and none was.
+            Err(Refusal::Disconnected { during, why }) => {
+                let why = format!("its connection broke while {during}, before a key was pressed: {why}");
+                Err(Refusal::NoDisplay { display: self.display.name.clone(), why })
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// An error means that nothing was pressed.
+    fn press_within_tries(
+        &mut self,
+        permit: &Permit<'_>,
+        target: &mut Target,
+        chord: &Chord,
+    ) -> Result<Pressed, Refusal> {
+        self.await_firm(target)?;
         self.drain_events()?;
+        let mut pressed = Pressed::Anew(self.keyboard_state);
         for _ in 0..TRIES {
-            let pressed = self.while_grabs_pass(|driver| {
+            pressed = self.while_grabs_pass(|driver| {
                 driver.refresh_keyboard()?;
                 let strokes = driver.keyboard.strokes(chord, driver.keyboard_state)?;
                 driver.try_press(permit, target, &strokes)
-            });
-            match pressed? {
-                Pressed::Done => return Ok(()),
+            })?;
+            match pressed {
                 Pressed::Anew(state) => self.keyboard_state = state,
+                Pressed::Done | Pressed::Unknown(_) => break,
             }
         }
-        Err(Refusal::Interference { device: "the keyboard: its mapping or locks keep changing".into() })
+        Ok(pressed)
     }
 
     fn try_press(
@@ -109,8 +135,10 @@ impl X11Desktop {
             // From the first keys on, fetches are for this paste; earlier ones were for something else.
             offer.pasted_at.get_or_insert_with(Moment::now);
         }
-        grab.submit(DOING)?;
-        Ok(Pressed::Done)
+        Ok(match grab.submit(DOING) {
+            Ok(()) => Pressed::Done,
+            Err(refusal) => Pressed::Unknown(refusal),
+        })
     }
 
     /// Does `act` again while another client's grab refuses it, for a moment: window managers and targets grab the pointer
@@ -187,6 +215,7 @@ impl X11Desktop {
             Event::FocusIn(_) | Event::FocusOut(_) | Event::EnterNotify(_) | Event::LeaveNotify(_) => {
                 self.stirred.set(true);
             }
+            Event::PropertyNotify(stamp) if stamp.window == self.probe_window => self.clicked_at.set(Some(stamp.time)),
             // Of a window that was watched and has gone.
             Event::Error(error) => tracing::trace!(?error, "an X error"),
             _ => {}

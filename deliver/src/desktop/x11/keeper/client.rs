@@ -15,7 +15,7 @@ use rustix::{
     io::Errno,
     net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg},
 };
-use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, Window};
+use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, Timestamp, Window};
 
 use super::{
     KeeperCommand,
@@ -71,7 +71,7 @@ impl KeeperClient {
             if tried_to_start {
                 std::thread::sleep(TRY_AGAIN_AFTER);
             }
-            command.start(&display.name).map_err(refused)?;
+            command.start(&display.name, until).map_err(refused)?;
             tried_to_start = true;
         }
     }
@@ -100,16 +100,18 @@ impl KeeperClient {
         Ok((client, Watch { socket: says.into() }))
     }
 
-    /// Asks for a selection to be owned with `text`, and waits for the server's word on it.
+    /// Asks for a selection to be owned with `text`, for a click at the time `after`, and waits for the server's word on it.
+    /// [`FromKeeper::Firm`] follows.
     pub(in super::super) fn offer(
         &mut self,
         offer: u64,
         selection: Selection,
         text: &str,
+        after: Option<Timestamp>,
         until: Moment,
     ) -> Result<Offered, Refusal> {
         const DOING: &str = "offering the text";
-        self.say(&ToKeeper::Offer { offer, selection, text: text.to_owned() }, until).map_err(broke(DOING))?;
+        self.say(&ToKeeper::Offer { offer, selection, text: text.to_owned(), after }, until).map_err(broke(DOING))?;
         loop {
             match self.next(until).map_err(broke(DOING))? {
                 Some(FromKeeper::Offered { offer: of }) if of == offer => return Ok(Offered::Owned),
@@ -121,9 +123,13 @@ impl KeeperClient {
         }
     }
 
-    /// The next receipt; `None` at `until`.
-    pub(in super::super) fn receipt(&mut self, until: Moment) -> Result<Option<FromKeeper>, Refusal> {
-        self.next(until).map_err(broke("waiting for the target to fetch"))
+    /// The next receipt; `None` at `until`. `during` completes "the connection broke while ...".
+    pub(in super::super) fn receipt(
+        &mut self,
+        until: Moment,
+        during: &'static str,
+    ) -> Result<Option<FromKeeper>, Refusal> {
+        self.next(until).map_err(broke(during))
     }
 
     /// Says that this sender is done; returns what could not be restored.

@@ -2,12 +2,15 @@
 
 use std::{
     ffi::OsString,
-    io::{self, Write as _},
-    process::{Command, Stdio},
+    io::{self, Read as _, Write as _},
+    process::{ChildStdout, Command, Stdio},
 };
 
+use lock_core::Moment;
+use rustix::event::{PollFd, PollFlags};
+
 use super::{folder::Meeting, server::Keeper};
-use crate::desktop::Refusal;
+use crate::desktop::{Refusal, x11::stream::wait_for};
 
 /// The environment variable that asks a program to become the keeper of the display that it names.
 pub const KEEPER_VARIABLE: &str = "TALKSTICK_KEEPER";
@@ -42,8 +45,8 @@ impl KeeperCommand {
         Ok(Self { program: std::env::current_exe()?.into(), arguments: Vec::new() })
     }
 
-    /// Starts a keeper for `display` and waits until it serves, or says that another does.
-    pub(super) fn start(&self, display: &str) -> Result<(), String> {
+    /// Starts a keeper for `display` and waits until it serves, or says that another does; not longer than `until`.
+    pub(super) fn start(&self, display: &str, until: Moment) -> Result<(), String> {
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .env(KEEPER_VARIABLE, display)
@@ -55,22 +58,50 @@ impl KeeperCommand {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("the clipboard keeper {} does not start: {error}", self.program.display()))?;
-        let said = child.stdout.take().map(io::BufReader::new);
+        let said = child.stdout.take();
         // A keeper that ends before its sender must not stay a zombie of a long-lived one.
         let reaper = std::thread::Builder::new().name("keeper-reaper".into()).spawn(move || child.wait());
         reaper.map_err(|error| format!("no thread for the clipboard keeper: {error}"))?;
-        // Other lines are the program's own; the end of its stdout is the end of the attempt.
-        for line in said.into_iter().flat_map(io::BufRead::lines) {
-            let line = line.map_err(|error| format!("the clipboard keeper cannot be heard: {error}"))?;
-            // Not at the start of a line for programs that print before they come to the keeper.
+        let mut said = said.ok_or("the clipboard keeper has no stdout")?;
+        match first_word(&mut said, until).map_err(|error| format!("the clipboard keeper cannot be heard: {error}"))? {
+            Some(Word::Serves) => Ok(()),
+            Some(Word::Failed(why)) => Err(format!("the clipboard keeper cannot serve: {why}")),
+            None => Err(format!("{} ended without becoming the clipboard keeper", self.program.display())),
+        }
+    }
+}
+
+/// What a starting keeper says.
+enum Word {
+    /// It, or another one.
+    Serves,
+    Failed(String),
+}
+
+/// Reads a starting keeper's lines up to its word; `None` at the end of its stdout, which is the end of the attempt.
+///
+/// A keeper that is stopped says nothing, and its pipe does not end either.
+fn first_word(said: &mut ChildStdout, until: Moment) -> io::Result<Option<Word>> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes);
+        // Other lines are the program's own. Not at the start of a line for programs that print before they come to it.
+        for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
             if line.ends_with(READY) || line.ends_with(ANOTHER) {
-                return Ok(());
+                return Ok(Some(Word::Serves));
             }
             if let Some((_, why)) = line.split_once(FAILED) {
-                return Err(format!("the clipboard keeper cannot serve: {why}"));
+                return Ok(Some(Word::Failed(why.to_owned())));
             }
         }
-        Err(format!("{} ended without becoming the clipboard keeper", self.program.display()))
+        if !wait_for(&mut [PollFd::new(said, PollFlags::IN)], Some(until))? {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it says nothing"));
+        }
+        let mut piece = [0; 1024];
+        match said.read(&mut piece)? {
+            0 => return Ok(None),
+            length => bytes.extend_from_slice(&piece[..length]),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::desktop::Selection;
 
 /// Of this protocol. A keeper may be older or newer than a sender: they refuse each other instead of guessing.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Bytes of one frame: far above any message's cap (64 KiB by default), far below what would hurt.
 pub(super) const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -20,6 +20,8 @@ pub(super) enum ToKeeper {
         offer: u64,
         selection: Selection,
         text: String,
+        /// The server's time of the click before it; without, the time when the offer is read.
+        after: Option<u32>,
     },
     /// The sender is done: give back what was there before.
     Restore,
@@ -39,6 +41,8 @@ pub(in super::super) enum FromKeeper {
     },
     /// The selection is owned, confirmed by the server.
     Offered { offer: u64 },
+    /// It is owned since a time later than the click's: a claim for that click, made late, cannot take it away any more.
+    Firm { offer: u64 },
     /// The selection could not be owned; this window has it instead.
     NotOffered { offer: u64, owner: u32 },
     /// A request was answered and the server has passed the answer on.
@@ -51,6 +55,8 @@ pub(in super::super) enum FromKeeper {
         /// When the request was read, in nanoseconds since boot.
         requested_at_ns: u64,
     },
+    /// The requestor has deleted the text that it was served: it has read it.
+    Read { offer: u64, requestor: u32, requested_at_ns: u64 },
     /// Somebody else has taken the selection.
     Taken { offer: u64, owner: u32 },
     /// The former content comes back when the target is quiet and nobody in line offers; what was not saved is named.
@@ -110,7 +116,8 @@ mod tests {
 
     #[test]
     fn frames_are_read_whole_whatever_pieces_they_come_in() {
-        let offer = ToKeeper::Offer { offer: 7, selection: Selection::Primary, text: "a\u{1f642}\n".into() };
+        let offer =
+            ToKeeper::Offer { offer: 7, selection: Selection::Primary, text: "a\u{1f642}\n".into(), after: None };
         let mut bytes = frame(&offer).unwrap();
         bytes.extend(frame(&ToKeeper::Restore).unwrap());
         let mut inflow = Inflow::default();

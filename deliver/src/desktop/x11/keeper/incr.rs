@@ -58,8 +58,7 @@ impl Keeper {
         if self.transfers.len() >= TRANSFERS_MAX {
             return Ok(Answer::Refused);
         }
-        let mask = EventMask::PROPERTY_CHANGE | EventMask::STRUCTURE_NOTIFY;
-        let selected = ChangeWindowAttributesAux::new().event_mask(mask);
+        let selected = ChangeWindowAttributesAux::new().event_mask(pieces_events());
         self.display.x.change_window_attributes(requestor, &selected).during(DOING)?;
         let size = [u32::try_from(format.bytes.len()).unwrap_or(u32::MAX)];
         let incr = self.display.atoms.INCR;
@@ -123,14 +122,12 @@ impl Keeper {
         self.transfers.iter().map(|transfer| transfer.give_up_at).min()
     }
 
-    /// Hears no more of a requestor's window: else every later change there would wake the keeper for ever.
-    fn leave(&self, requestor: Window) -> Result<(), Refusal> {
-        if self.transfers.iter().any(|transfer| transfer.requestor == requestor) {
-            return Ok(());
-        }
-        let nothing = ChangeWindowAttributesAux::new().event_mask(EventMask::NO_EVENT);
-        let asked = self.display.x.change_window_attributes(requestor, &nothing).during(DOING)?;
-        unless_gone(asked.check(), DOING)?;
-        Ok(())
+    pub(super) fn sends_pieces_to(&self, requestor: Window) -> bool {
+        self.transfers.iter().any(|transfer| transfer.requestor == requestor)
     }
+}
+
+/// What is to be heard of a requestor that takes pieces.
+pub(super) fn pieces_events() -> EventMask {
+    EventMask::PROPERTY_CHANGE | EventMask::STRUCTURE_NOTIFY
 }

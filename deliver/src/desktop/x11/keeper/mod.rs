@@ -26,6 +26,7 @@ mod frame;
 mod incr;
 mod owner;
 mod peer;
+mod reading;
 mod request;
 mod saved;
 mod server;

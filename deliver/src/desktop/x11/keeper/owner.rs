@@ -12,7 +12,7 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use super::{content::Content, frame::FromKeeper, server::Keeper};
+use super::{content::Content, frame::FromKeeper, request::is_before, server::Keeper};
 use crate::desktop::{
     Refusal,
     x11::connection::{During as _, SERVER},
@@ -28,6 +28,8 @@ const HANDED_ON_FOR: Duration = Duration::from_secs(2);
 const QUIET_BEFORE: Duration = Duration::from_millis(250);
 /// How long questions may put it off: some programs ask again and again.
 const PUT_OFF_FOR: Duration = Duration::from_secs(1);
+/// Between two questions for the server's time: it counts milliseconds.
+const ASK_TIME_AGAIN_AFTER: Duration = Duration::from_micros(150);
 /// How long the server may take to tell its time.
 const TIME_WITHIN: Duration = Duration::from_secs(2);
 
@@ -42,6 +44,21 @@ pub(super) struct Side {
     former: Option<Saved>,
     /// When to put it back unless another offer comes.
     pub(super) put_back: Option<PutBack>,
+    /// Owned since a time that is not yet later than the click's.
+    pub(super) not_firm: Option<NotFirm>,
+}
+
+/// A selection that a late claim could still take away.
+///
+/// A selection that is owned since a later time stays ours when a target handles only now what was clicked before the
+/// offer, and takes the selection for that click, as a terminal does that marks the word under a double click: the server
+/// compares times, and lets the later or equal one win. It counts milliseconds, and a click may be that young.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NotFirm {
+    /// The click's time.
+    after: Timestamp,
+    /// When to ask the server for its time again.
+    pub(super) ask_at: Moment,
 }
 
 /// When to put the former content back.
@@ -84,7 +101,7 @@ pub(super) struct Saved {
 
 impl Side {
     pub(super) fn new(name: Atom) -> Self {
-        Self { name, holds: Holds::Nothing, since: 0, former: None, put_back: None }
+        Self { name, holds: Holds::Nothing, since: 0, former: None, put_back: None, not_firm: None }
     }
 
     pub(super) fn owns(&self) -> bool {
@@ -112,9 +129,17 @@ impl Side {
 }
 
 impl Keeper {
-    /// Takes a selection for a sender.
-    pub(super) fn offer(&mut self, at: usize, peer: u64, offer: u64, text: &str) -> Result<FromKeeper, Refusal> {
-        let asked = self.server_time()?;
+    /// Takes a selection for a sender who clicked at the time `after`; [`Self::make_firm`] is to follow.
+    pub(super) fn offer(
+        &mut self,
+        at: usize,
+        peer: u64,
+        offer: u64,
+        text: &str,
+        after: Option<Timestamp>,
+    ) -> Result<FromKeeper, Refusal> {
+        let after = after.map_or_else(|| self.server_time(), Ok)?;
+        self.sides[at].not_firm = None;
         // Saved at the first offer only: later ones find an offer, and keep what was saved.
         match std::mem::replace(&mut self.sides[at].holds, Holds::Nothing) {
             Holds::Offer { .. } => {}
@@ -125,15 +150,49 @@ impl Keeper {
         }
         let content = Arc::new(Content::of_text(text, &self.display.atoms));
         self.sides[at].put_back = None;
-        let time = self.server_time_after(asked)?;
+        let time = self.server_time()?;
         self.sides[at].holds = Holds::Offer { peer, offer, content };
         let owner = self.own(at, time)?;
         if owner == self.window {
+            self.sides[at].not_firm = Some(NotFirm { after, ask_at: Moment::now() });
             return Ok(FromKeeper::Offered { offer });
         }
         self.sides[at].holds = Holds::Nothing;
         self.sides[at].former = None;
         Ok(FromKeeper::NotOffered { offer, owner })
+    }
+
+    /// Owns an offer since a time later than its click, and tells its sender, once the server's clock has come so far.
+    ///
+    /// The sender needs not wait for that before its paste key is due: its journal takes as long.
+    pub(super) fn make_firm(&mut self, at: usize) -> Result<(), Refusal> {
+        let Some(NotFirm { after, .. }) = self.sides[at].not_firm else { return Ok(()) };
+        let Holds::Offer { peer, offer, .. } = self.sides[at].holds else { return Ok(()) };
+        // News of other owners was passed over until now; what is asked below, or was for the offer, comes after all of it.
+        let mut owner = self.window;
+        if !is_before(after, self.sides[at].since) {
+            let time = self.server_time()?;
+            if !is_before(after, time) {
+                self.sides[at].not_firm = Some(NotFirm { after, ask_at: Moment::now() + ASK_TIME_AGAIN_AFTER });
+                return Ok(());
+            }
+            owner = self.own(at, time)?;
+        }
+        self.sides[at].not_firm = None;
+        match owner == self.window {
+            true => self.tell(peer, &FromKeeper::Firm { offer }),
+            false => self.lose(at, owner),
+        }
+        Ok(())
+    }
+
+    pub(super) fn make_firm_due(&mut self) -> Result<(), Refusal> {
+        for at in 0..self.sides.len() {
+            if self.sides[at].not_firm.is_some_and(|not_firm| not_firm.ask_at.is_past()) {
+                self.make_firm(at)?;
+            }
+        }
+        Ok(())
     }
 
     /// A sender is done with what it offered.
@@ -173,6 +232,7 @@ impl Keeper {
     fn put_back(&mut self, at: usize) -> Result<(), Refusal> {
         const DOING: &str = "putting the clipboard back";
         self.sides[at].put_back = None;
+        self.sides[at].not_firm = None;
         // The time is read before the owner: a taker in between has a later time, and the server keeps its ownership.
         let time = self.server_time()?;
         let asked = self.display.x.get_selection_owner(self.sides[at].name).during(DOING)?;
@@ -219,22 +279,9 @@ impl Keeper {
         let side = &mut self.sides[at];
         side.former = None;
         side.put_back = None;
+        side.not_firm = None;
         if let Holds::Offer { peer, offer, .. } = std::mem::replace(&mut side.holds, Holds::Nothing) {
             self.tell(peer, &FromKeeper::Taken { offer, owner });
-        }
-    }
-
-    /// The server's time once it is later than `before`.
-    ///
-    /// A selection that is owned since then stays ours when a target handles only now what was clicked before the offer,
-    /// and takes the selection for that click, as a terminal does that marks the word under a double click: the server
-    /// compares times, and lets the later or equal one win. It counts milliseconds, and a click may be that young.
-    fn server_time_after(&mut self, before: Timestamp) -> Result<Timestamp, Refusal> {
-        loop {
-            let time = self.server_time()?;
-            if time != before {
-                return Ok(time);
-            }
         }
     }
 

@@ -40,8 +40,13 @@ impl Keeper {
         let side = self.sides.iter().position(|side| side.name == request.selection);
         let side = side.filter(|at| {
             let side = &self.sides[*at];
-            side.owns() && request.owner == self.window && !is_before(request.time, side.since)
+            // A window of ours is not for others to name: what is heard of it would change with their requests.
+            let stranger = request.requestor != self.window;
+            side.owns() && stranger && request.owner == self.window && !is_before(request.time, side.since)
         });
+        if let Some(at) = side.filter(|at| self.is_short_text(*at, request.target)) {
+            self.watch_reading(at, request.requestor, property, requested_at_ns)?;
+        }
         let answer = match side {
             Some(at) => self.convert(at, request.requestor, property, request.target, requested_at_ns)?,
             None => Answer::Refused,
@@ -69,6 +74,11 @@ impl Keeper {
             self.tell(peer, &FromKeeper::Served { offer, requestor: request.requestor, text, requested_at_ns });
         }
         Ok(())
+    }
+
+    fn is_short_text(&self, at: usize, target: Atom) -> bool {
+        let format = self.sides[at].content().and_then(|content| content.find(target));
+        format.is_some_and(|format| format.is_text && !self.goes_in_pieces(format))
     }
 
     /// Writes one target's answer into the requestor's property.
@@ -167,7 +177,7 @@ impl Keeper {
 
 /// Whether a request was made before we owned the selection. Its answer would be what it did not ask for: the text of the
 /// next message instead of this one's. The server's clock wraps after 49 days; zero is "now".
-fn is_before(time: Timestamp, since: Timestamp) -> bool {
+pub(super) fn is_before(time: Timestamp, since: Timestamp) -> bool {
     time != 0 && since.wrapping_sub(time).cast_signed() > 0
 }
 

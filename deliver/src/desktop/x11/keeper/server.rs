@@ -28,6 +28,7 @@ use super::{
     incr::Transfer,
     owner::Side,
     peer::{Hangup, Peer, Said},
+    reading::Reading,
     watchdog::Watchdog,
 };
 use crate::desktop::{
@@ -53,6 +54,7 @@ pub(super) struct Keeper {
     pub(super) sides: [Side; 2],
     pub(super) peers: Vec<Peer>,
     pub(super) transfers: Vec<Transfer>,
+    pub(super) readings: Vec<Reading>,
     nonce: u64,
     peers_so_far: u64,
     watchdog: Watchdog,
@@ -100,6 +102,7 @@ impl Keeper {
             sides,
             peers: Vec::new(),
             transfers: Vec::new(),
+            readings: Vec::new(),
             nonce,
             peers_so_far: 0,
             watchdog,
@@ -116,8 +119,9 @@ impl Keeper {
         loop {
             self.handle_events()?;
             self.put_back_due()?;
+            self.make_firm_due()?;
             self.give_up_transfers(None)?;
-            self.let_go();
+            self.let_go()?;
             let needed = !self.peers.is_empty() || self.sides.iter().any(Side::owns);
             self.unneeded_since = if needed { None } else { self.unneeded_since.or_else(|| Some(Moment::now())) };
             if self.unneeded_since.is_some_and(|since| since.elapsed() >= LINGER) {
@@ -166,10 +170,15 @@ impl Keeper {
     fn handle(&mut self, event: Event) -> Result<(), Refusal> {
         match event {
             Event::SelectionRequest(request) => self.serve_request(&request)?,
-            Event::PropertyNotify(change) => self.next_piece(&change)?,
+            Event::PropertyNotify(change) => {
+                self.note_reading(&change)?;
+                self.next_piece(&change)?;
+            }
             Event::DestroyNotify(gone) => self.give_up_transfers(Some(gone.window))?,
             Event::XfixesSelectionNotify(change) => {
                 let side = self.sides.iter().position(|side| side.name == change.selection && side.owns());
+                // A claim for the click before the offer is taken back as soon as the server's clock allows.
+                let side = side.filter(|at| self.sides[*at].not_firm.is_none());
                 // The news may be older than our own taking, which it then does not undo: the server knows who owns it now.
                 if let Some(at) = side.filter(|_| change.owner != self.window)
                     && self.owner(at)? != self.window
@@ -186,6 +195,7 @@ impl Keeper {
 
     fn wait_and_hear(&mut self) -> Result<(), Refusal> {
         let until = self.sides.iter().filter_map(|side| Some(side.put_back?.at)).chain(self.first_give_up());
+        let until = until.chain(self.sides.iter().filter_map(|side| Some(side.not_firm?.ask_at)));
         let until = until.chain(self.unneeded_since.map(|since| since + LINGER)).min();
         let mut fds =
             vec![PollFd::new(self.display.x.stream(), PollFlags::IN), PollFd::new(&self.listener, PollFlags::IN)];
@@ -244,13 +254,17 @@ impl Keeper {
                 }
                 FromKeeper::Welcome { version: VERSION, window: self.window, nonce: self.nonce }
             }
-            Said::Message(ToKeeper::Offer { offer, selection, text }) => {
+            Said::Message(ToKeeper::Offer { offer, selection, text, after }) => {
                 self.set_in_line(number, true);
+                self.leave_readings(number)?;
                 let at = usize::from(selection == Selection::Primary);
-                self.offer(at, number, offer, &text)?
+                let answer = self.offer(at, number, offer, &text, after)?;
+                self.tell(number, &answer);
+                return self.make_firm(at);
             }
             Said::Message(ToKeeper::Restore) => {
                 self.set_in_line(number, false);
+                self.leave_readings(number)?;
                 self.restore(number)
             }
         };
@@ -273,11 +287,13 @@ impl Keeper {
         }
     }
 
-    fn let_go(&mut self) {
+    fn let_go(&mut self) -> Result<(), Refusal> {
         for number in std::mem::take(&mut self.hung_up) {
             self.peers.retain(|peer| peer.number != number);
+            self.leave_readings(number)?;
             self.orphan(number);
         }
+        Ok(())
     }
 }
 

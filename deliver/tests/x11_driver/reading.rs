@@ -1,0 +1,91 @@
+//! Targets that are seen to have read the text are not waited for until they were quiet; all others are.
+
+use std::time::Duration;
+
+use deliver::{
+    agent_windows::Behaviour,
+    desktop::{Desktop as _, FetchRule, Fetched, Selection},
+};
+use lock_core::Moment;
+use tests::require;
+use x11rb::{
+    CURRENT_TIME,
+    connection::Connection as _,
+    protocol::xproto::{AtomEnum, ConnectionExt as _},
+};
+
+use crate::desk::{Desk, ONCE, chord, deliver, guard, paste, soon};
+
+/// A quiet that a test can tell from none.
+const QUIET: Duration = Duration::from_millis(300);
+const UNTIL_READ: FetchRule = FetchRule { quiet: QUIET, until_read: true, ..ONCE };
+
+/// Pastes into a window of that behaviour; what was seen, and how long it took until Enter was allowed.
+fn fetched(behaviour: Behaviour) -> (Fetched, Duration) {
+    let mut desk = Desk::with(1, behaviour);
+    let (mut driver, guard) = (desk.driver(), guard());
+    let target = paste(&mut driver, &guard, &desk.point(0), "text").unwrap();
+    let began = Moment::now();
+    let fetched = driver.await_fetched(&target, UNTIL_READ, soon()).unwrap();
+    let took = began.elapsed();
+    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    assert_eq!(desk.settled(), (vec![(0, "text".into())], Vec::new()));
+    (fetched, took)
+}
+
+#[test]
+fn a_target_that_has_read_the_text_is_done() {
+    require!("Xvfb");
+    let (fetched, took) = fetched(Behaviour::default());
+    assert_eq!(fetched, Fetched { by_target: 1, by_others: 0, read: true });
+    assert!(took < QUIET, "{took:?}");
+}
+
+#[test]
+fn a_target_that_leaves_the_text_where_it_was_put_is_waited_for() {
+    require!("Xvfb");
+    let (fetched, took) = fetched(Behaviour { keeps_property: true, ..Behaviour::default() });
+    assert!(!fetched.read && took >= QUIET, "{fetched:?}, {took:?}");
+}
+
+#[test]
+fn a_target_that_asked_for_formats_first_is_waited_for() {
+    require!("Xvfb");
+    let (fetched, took) = fetched(Behaviour { target_requests: 1, ..Behaviour::default() });
+    assert!(!fetched.read && took >= QUIET, "{fetched:?}, {took:?}");
+}
+
+/// Each paste deletes what the one before left there, right before it asks: that is no reading of the new text.
+#[test]
+fn the_deletion_of_an_older_text_is_no_reading_of_a_newer_one() {
+    require!("Xvfb");
+    let desk = Desk::with(1, Behaviour { keeps_property: true, ..Behaviour::default() });
+    let (mut driver, guard) = (desk.driver(), guard());
+    for nth in 0..3 {
+        let rule = FetchRule { quiet: Duration::from_millis(20), ..UNTIL_READ };
+        let fetched = deliver(&mut driver, &guard, &desk.point(0), &nth.to_string(), rule).unwrap();
+        assert!(!fetched.read, "{nth}: {fetched:?}");
+    }
+    assert_eq!(desk.submitted(3), [(0, "0".into()), (0, "1".into()), (0, "2".into())]);
+}
+
+/// A requestor that names the keeper's own window must not decide what the keeper hears of it.
+#[test]
+fn a_request_in_the_keeper_s_own_name_changes_nothing() {
+    require!("Xvfb");
+    let desk = Desk::with(1, Behaviour::default());
+    let (mut driver, guard) = (desk.driver(), guard());
+    let stranger = desk.xvfb.connect();
+    let atom = |name: &str| stranger.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom;
+    let (clipboard, utf8, into) = (atom("CLIPBOARD"), atom("UTF8_STRING"), atom("_TALKSTICK_TIME"));
+    driver.offer(&guard.permit(), "text", Selection::Clipboard).unwrap();
+    let keeper = stranger.get_selection_owner(clipboard).unwrap().reply().unwrap().owner;
+    stranger.convert_selection(keeper, clipboard, utf8, into, CURRENT_TIME).unwrap();
+    stranger.delete_property(keeper, into).unwrap();
+    stranger.flush().unwrap();
+    for nth in 0..3 {
+        deliver(&mut driver, &guard, &desk.point(0), &nth.to_string(), UNTIL_READ).unwrap();
+    }
+    let written = stranger.get_property(false, keeper, into, AtomEnum::ANY, 0, 100).unwrap().reply().unwrap();
+    assert_eq!(written.value, b"", "the text is no clock");
+}
