@@ -9,6 +9,8 @@ mod applications;
 #[cfg(target_os = "linux")]
 mod browser_fixtures;
 #[cfg(target_os = "linux")]
+mod crash_hygiene;
+#[cfg(target_os = "linux")]
 mod desktop_delivery;
 #[cfg(target_os = "linux")]
 mod display_fixtures;

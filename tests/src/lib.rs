@@ -22,6 +22,8 @@ pub mod chromium;
 #[cfg(target_os = "linux")]
 pub mod clipboard;
 #[cfg(target_os = "linux")]
+pub mod display_between;
+#[cfg(target_os = "linux")]
 pub mod hand;
 #[cfg(target_os = "linux")]
 pub mod openbox;

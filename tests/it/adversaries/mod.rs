@@ -23,7 +23,7 @@ mod server;
 mod strike;
 mod table;
 mod targets;
-mod verdict;
+pub(crate) mod verdict;
 mod windows;
 
 use tests::require;
