@@ -1,6 +1,4 @@
 //! Opening files where the system is no Unix: by path, with the checks that std can make.
-//!
-//! For backends that keep files. An error names the path and the step; see [`FileError`].
 
 use std::{
     fs::{File, OpenOptions},
@@ -64,18 +62,6 @@ impl Dir {
             Ok(_) => Err(FileError::Planted { path, what: "no folder, where one of ours must be" }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(FileError::io("look at", path)(e)),
-        }
-    }
-
-    /// Opens a file for reading and writing, making it where it is missing.
-    pub fn file(&self, name: &str) -> Result<File, FileError> {
-        loop {
-            if let Some(file) = self.existing_file(name)? {
-                return Ok(file);
-            }
-            if let Some(file) = self.new_file(name)? {
-                return Ok(file);
-            }
         }
     }
 

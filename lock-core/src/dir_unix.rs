@@ -1,6 +1,4 @@
 //! Opening files from a checked folder handle: nothing that is planted in place of a file is followed or waited for.
-//!
-//! For backends that keep files. An error names the path and the step; see [`FileError`].
 
 use std::{
     fs::File,
@@ -143,18 +141,6 @@ impl Dir {
                 Err(FileError::Planted { path, what: "no folder, where one of ours must be" })
             }
             Err(e) => Err(FileError::io("open the folder", path)(e.into())),
-        }
-    }
-
-    /// Opens a file for reading and writing, making it where it is missing.
-    pub fn file(&self, name: &str) -> Result<File, FileError> {
-        loop {
-            if let Some(file) = self.existing_file(name)? {
-                return Ok(file);
-            }
-            if let Some(file) = self.new_file(name)? {
-                return Ok(file);
-            }
         }
     }
 

@@ -11,11 +11,6 @@ mod capability;
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-#[cfg(not(unix))]
-#[path = "dir_portable.rs"]
-pub mod dir;
-#[cfg(unix)]
-#[path = "dir_unix.rs"]
 pub mod dir;
 mod error;
 mod event;
