@@ -1,4 +1,4 @@
-//! The lock against its baselines, in one run: `cargo bench -p tests --bench lock`.
+//! The lock against its baselines, in one run: `cargo bench -p tests --bench lock`; a part of it: `-- handover`.
 //!
 //! Handovers are measured between real processes, each on the host's one clock, and only from one process to another: a
 //! plain flock user that takes the lock again at once is fast and unfair, and would flatter the baseline.
@@ -15,10 +15,16 @@ fn main() {
         assert_eq!(role, "--turns");
         return turns::take_turns(std::env::args().skip(2));
     }
-    measure::say("uncontended, one process:");
-    uncontended::measure();
-    measure::say("handover from one process to another, 8 processes:");
-    turns::measure();
-    measure::say("waiters:");
-    waiters::measure();
+    let parts: [(&str, fn()); 3] = [
+        ("uncontended, one process:", uncontended::measure),
+        ("handover from one process to another, 8 processes:", turns::measure),
+        ("waiters:", waiters::measure),
+    ];
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for (name, measure) in parts {
+        if wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())) {
+            measure::say(name);
+            measure();
+        }
+    }
 }

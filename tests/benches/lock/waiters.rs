@@ -1,6 +1,11 @@
 //! What waiting costs: a long line must not slow the handover, and waiting must not burn the processor.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use lock_core::{AcquireOptions, BlockingLock, LockKey};
 use lock_file::{FileConfig, FileLock};
@@ -60,19 +65,22 @@ fn processor_time_of_waiting(waiting: usize, span: Duration) -> Duration {
     let mut processes = Turns::ready("ours", folder.path(), waiting, 1, HOLD);
     (0..waiting).for_each(|process| processes.start(process));
     line.until_waiting(waiting);
-    let spent = || processes.children.iter().map(|child| processor_time(child.id())).sum::<Duration>();
+    let spent = || -> HashMap<PathBuf, Duration> {
+        processes.children.iter().flat_map(|child| processor_times(child.id())).collect()
+    };
     let before = spent();
     std::thread::sleep(span);
-    spent() - before
+    // By thread: one that ends meanwhile had nothing to do, and takes its earlier time with it.
+    spent().iter().map(|(thread, now)| *now - before.get(thread).copied().unwrap_or_default()).sum()
 }
 
-/// Nanoseconds on a processor, of all threads, as the scheduler counted them.
-fn processor_time(pid: u32) -> Duration {
+/// Time on a processor of each thread, as the scheduler counted it.
+fn processor_times(pid: u32) -> Vec<(PathBuf, Duration)> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a live process");
-    let nanoseconds = threads.map(|thread| {
-        let path = thread.expect("a thread").path().join("schedstat");
-        let text = std::fs::read_to_string(path).expect("the kernel counts");
-        text.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0)
-    });
-    Duration::from_nanos(nanoseconds.sum())
+    let time = |thread: std::io::Result<std::fs::DirEntry>| {
+        let path = thread.ok()?.path().join("schedstat");
+        let text = std::fs::read_to_string(&path).ok()?;
+        Some((path, Duration::from_nanos(text.split(' ').next()?.parse().ok()?)))
+    };
+    threads.filter_map(time).collect()
 }
