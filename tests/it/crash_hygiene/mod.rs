@@ -4,11 +4,11 @@
 //! Right then no key is down, nothing is grabbed and the display answers; afterwards the journal or the sender tells the
 //! truth, the next holder delivers, and the person's clipboard is back with all its formats.
 //!
-//! The ordinary run takes each step once and stops for a moment. The long form takes each step so many times, and stops for
-//! ten seconds:
+//! The ordinary run stops them for a moment and takes every fourth step in the browser. The long form stops them for ten
+//! seconds and takes every step:
 //!
 //! ```text
-//! TALKSTICK_TEST_RUNS=20 cargo test -p tests --test it crash_hygiene:: -- --nocapture
+//! TALKSTICK_TEST_RUNS=2 cargo test -p tests --test it crash_hygiene:: -- --nocapture
 //! ```
 
 mod browser;
