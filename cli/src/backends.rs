@@ -3,17 +3,30 @@
 use std::sync::Arc;
 
 use lock_core::{DistributedLock, LockKey, Registry, StoreConfig};
+/// What a Redis server is told and shows beyond the contract.
+#[cfg(feature = "redis")]
+pub(crate) use lock_redis as redis;
 
-use crate::{error::CommandError, settings::Settings, ui::Talk};
+use crate::{
+    error::CommandError,
+    settings::{RedisSettings, Settings},
+    ui::Talk,
+};
 
 /// All backends that are built in, each behind its cargo feature.
-pub(crate) fn registry() -> Registry {
+#[cfg_attr(not(feature = "redis"), allow(unused_variables, reason = "for that backend alone"))]
+pub(crate) fn registry(redis: &RedisSettings) -> Registry {
     let mut registry = Registry::new();
     registry.register_thread();
     #[cfg(feature = "file")]
     lock_file::FileLock::register(&mut registry);
     #[cfg(feature = "sqlite")]
     lock_sqlite::SqliteLock::register(&mut registry);
+    #[cfg(feature = "redis")]
+    {
+        let redis = redis.clone();
+        lock_redis::RedisLock::register(&mut registry, move |config| redis.amend(config));
+    }
     registry
 }
 
@@ -37,13 +50,13 @@ pub(crate) fn store_config(settings: &Settings) -> StoreConfig {
 /// Opens the configured backend.
 pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn DistributedLock>, CommandError> {
     check_built(settings)?;
-    Ok(registry().open(store_config(settings)).await?)
+    Ok(registry(&settings.lock.redis).open(store_config(settings)).await?)
 }
 
 /// Refuses a backend that is not built in, without opening it.
 pub(crate) fn check_built(settings: &Settings) -> Result<(), CommandError> {
     let wanted = store_config(settings);
-    let registry = registry();
+    let registry = registry(&settings.lock.redis);
     let built: Vec<_> = registry.schemes().collect();
     if built.contains(&wanted.scheme()) {
         return Ok(());
@@ -66,7 +79,7 @@ pub(crate) fn warn_if_weak(lock: &Arc<dyn DistributedLock>, talk: Talk) {
 }
 
 /// The keys that `status` shows when none is named: those the store knows, and the desktop's in any case.
-pub(crate) fn known_keys(settings: &Settings) -> Result<Vec<LockKey>, CommandError> {
+pub(crate) async fn known_keys(settings: &Settings) -> Result<Vec<LockKey>, CommandError> {
     let mut keys = vec![settings.send.desktop_key.clone()];
     #[cfg(feature = "file")]
     if let Some(config) = file_config(settings) {
@@ -75,6 +88,10 @@ pub(crate) fn known_keys(settings: &Settings) -> Result<Vec<LockKey>, CommandErr
     #[cfg(feature = "sqlite")]
     if let Some(config) = sqlite_config(settings) {
         keys.extend(lock_sqlite::known_keys(&config)?);
+    }
+    #[cfg(feature = "redis")]
+    if let Some(config) = redis_config(settings)? {
+        keys.extend(lock_redis::RedisLock::open(config).await?.known_keys().await?);
     }
     keys.sort();
     keys.dedup();
@@ -124,4 +141,15 @@ fn database(health: lock_sqlite::Health) -> Condition {
 fn sqlite_config(settings: &Settings) -> Option<lock_sqlite::SqliteConfig> {
     let config = store_config(settings);
     (config.scheme() == "sqlite").then(|| lock_sqlite::SqliteConfig::from_store(&config))
+}
+
+/// The Redis backend's configuration, where it is the one in use.
+#[cfg(feature = "redis")]
+pub(crate) fn redis_config(settings: &Settings) -> Result<Option<lock_redis::RedisConfig>, CommandError> {
+    let store = store_config(settings);
+    if !lock_redis::SCHEMES.contains(&store.scheme()) {
+        return Ok(None);
+    }
+    let config = lock_redis::RedisConfig::from_store(&store).and_then(|config| settings.lock.redis.amend(config))?;
+    Ok(Some(config))
 }

@@ -39,6 +39,9 @@ pub(crate) const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 /// Before each setting: `TALKSTICK__LOCK__BACKEND` is `lock.backend`.
 pub(crate) const SETTING_PREFIX: &str = "TALKSTICK__";
 
+/// The password for the Redis server, where `redis.password_file` is not set. No child of `run` gets it.
+pub(crate) const REDIS_PASSWORD: &str = "TALKSTICK_REDIS_PASSWORD";
+
 /// Set for the child of `run`, and read by a `send` or `run` below it: the leases it may work under.
 pub(crate) const HELD: &str = lock_core::HELD_VARIABLE;
 /// Set for the child of `run`: the key.
@@ -73,6 +76,15 @@ pub(crate) fn text(name: &str) -> Option<String> {
 /// The text of [`HELD`]. What is not UTF-8 becomes a text that gives no right, and that is said.
 pub(crate) fn held() -> String {
     value(HELD).map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The variables that hold a secret of the lock store, with what a child of `run` gets instead: a URL still names the same
+/// store, for a child that silently locked elsewhere would lock nothing.
+pub(crate) fn secrets() -> Vec<(String, Option<String>)> {
+    let name = format!("{SETTING_PREFIX}LOCK__BACKEND");
+    let stripped = text(&name).and_then(|url| crate::settings::without_credentials(&url));
+    let url = stripped.map(|url| (name, Some(url)));
+    [(REDIS_PASSWORD.to_owned(), None)].into_iter().chain(url).collect()
 }
 
 /// All settings given by environment: the part of the name behind the prefix, and the value. Values that are not UTF-8

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use lock_core::{
     Capabilities, DistributedLock, Entered, Error, FencingToken, KeyState, Lease, LockKey, LossReason, Moment,
-    Operation, Renewed, Request, RequestId, SecretHash, Ticket, Waited,
+    Operation, Registry, Renewed, Request, RequestId, SecretHash, Ticket, Waited,
 };
 
 use crate::{
@@ -28,6 +28,9 @@ use crate::{
 
 /// How often a held lease is renewed and looks for its mark of being broken: two small calls a second for each.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
+
+/// The schemes of its URLs.
+pub const SCHEMES: [&str; 3] = ["redis", "rediss", "redis+unix"];
 
 /// Locks on a Redis server, for all hosts that reach it.
 ///
@@ -77,6 +80,21 @@ impl RedisLock {
         let link = Link::new(server, Arc::clone(&line));
         link.open().await.map_err(failed)?;
         Ok(Self { client: Client { link, line, channel, name } })
+    }
+
+    /// Adds this backend to a registry under each of [`SCHEMES`]. Its URLs are [`RedisConfig::parse`]'s; `amend` adds what is
+    /// not in the URL, such as the password.
+    pub fn register(
+        registry: &mut Registry,
+        amend: impl Fn(RedisConfig) -> Result<RedisConfig, Error> + Clone + Send + Sync + 'static,
+    ) {
+        for scheme in SCHEMES {
+            let amend = amend.clone();
+            registry.register(scheme, move |store| {
+                let config = RedisConfig::from_store(&store).and_then(&amend);
+                Box::pin(async move { Ok(Arc::new(Self::open(config?).await?) as Arc<dyn DistributedLock>) })
+            });
+        }
     }
 
     fn failed(&self, key: &LockKey, operation: Operation) -> impl FnOnce(Trouble) -> Error {

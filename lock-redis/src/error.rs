@@ -126,7 +126,12 @@ impl Trouble {
             (_, "OOM") => Self::OutOfMemory { server, what },
             (_, "BUSY") => Self::Busy { server, what },
             // Errors from inside a script carry their own code in the text.
-            _ if what.contains("NOPERM") || what.contains("ACL failure") => not_permitted(what),
+            _ if ["NOPERM", "ACL failure", "The user executing the script can't"]
+                .iter()
+                .any(|sign| what.contains(sign)) =>
+            {
+                not_permitted(what)
+            }
             _ if what.contains("Script killed") => Self::Killed { server, script, what },
             (ErrorKind::Io, _) => Self::Broke { server, source: error },
             _ => Self::Refused { server, script, source: error },
@@ -134,13 +139,14 @@ impl Trouble {
     }
 }
 
-/// The ACL rule that is missing, from what the server says of its refusal.
+/// The ACL rules that are missing, from what the server says of its refusal.
 fn right_for(refusal: &str, prefix: &str) -> String {
-    let quoted = refusal.split('\'').nth(1).filter(|_| refusal.contains("command"));
-    match quoted {
-        Some(command) => format!("+{}", command.to_lowercase()),
+    let command = refusal.split_once("run the '").and_then(|(_, rest)| rest.split_once('\''));
+    match command {
+        Some((command, _)) => format!("+{}", command.to_lowercase()),
         None if refusal.contains("channel") => format!("&{prefix}*"),
         None if refusal.contains("key") => format!("~{prefix}*"),
-        None => format!("~{prefix}* &{prefix}* {COMMANDS}"),
+        // Scripts are told that they may not, but not what.
+        None => COMMANDS.to_owned(),
     }
 }

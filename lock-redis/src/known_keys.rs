@@ -6,6 +6,7 @@ use lock_core::{Error, LockKey, Operation};
 
 use crate::{
     backend::RedisLock,
+    error::Trouble,
     keys,
     reply::{list, text, texts},
 };
@@ -23,8 +24,7 @@ impl RedisLock {
     /// May be dropped at any point.
     pub async fn known_keys(&self) -> Result<Vec<LockKey>, Error> {
         let config = &self.client.link.config;
-        let failed =
-            |trouble: crate::error::Trouble| trouble.of(Operation::Inspect, self.to_string(), self.to_string());
+        let failed = |trouble: Trouble| trouble.of(Operation::Inspect, self.to_string(), self.to_string());
         let mut found = BTreeSet::new();
         let mut cursor = "0".to_owned();
         loop {

@@ -1,13 +1,14 @@
 //! The Redis backend of talkstick's lock: one ordered line for many hosts.
 //!
-//! The line, the lease and the handover live in Lua scripts on the server ([`lua/`](https://redis.io/docs/latest/develop/programmability/)),
-//! each with its contract in its head; see [`RedisLock`] for what they promise. One connection serves all keys of a
+//! The line, the lease and the handover live in Lua scripts on the server (`src/lua/`), each with its contract in its head;
+//! see [`RedisLock`] for what they promise. One connection serves all keys of a
 //! client: requests, answers, and the wake-ups that the server pushes.
 
 mod backend;
 mod config;
 mod deadline;
 mod error;
+mod health;
 mod keys;
 mod known_keys;
 mod line;
@@ -19,5 +20,6 @@ mod server;
 mod url;
 mod waiting;
 
-pub use backend::RedisLock;
+pub use backend::{RedisLock, SCHEMES};
 pub use config::{Address, PREFIX_BYTES_MAX, PREFIX_DEFAULT, Password, RedisConfig, TIMEOUT_DEFAULT, TlsFiles};
+pub use health::{Health, Persistence};

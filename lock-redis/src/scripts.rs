@@ -37,6 +37,7 @@ script!(WITHDRAW, "withdraw.lua");
 script!(INSPECT, "inspect.lua");
 script!(HELD_UNDER, "held_under.lua");
 script!(BREAK, "break.lua");
+script!(PROBE, "probe.lua");
 
 impl LuaScript {
     /// The call by hash.

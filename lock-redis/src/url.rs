@@ -1,7 +1,7 @@
 //! URLs: `redis://[user[:password]@]host[:port][/db]`, `rediss://` the same with TLS, `redis+unix:///socket[?db=N]`; all of
 //! them with `?prefix=TEXT`.
 
-use lock_core::Error;
+use lock_core::{Error, StoreConfig};
 
 use crate::config::{Address, PREFIX_BYTES_MAX, Password, RedisConfig};
 
@@ -32,6 +32,16 @@ impl RedisConfig {
         }
         config.check()?;
         Ok(config)
+    }
+
+    /// What a registry's configuration says; a bare `redis` is the server on this host.
+    ///
+    /// # Errors
+    /// As [`RedisConfig::parse`].
+    pub fn from_store(store: &StoreConfig) -> Result<Self, Error> {
+        let url = if store.rest().is_empty() { "redis://127.0.0.1" } else { &store.url };
+        let (queue_max, sweep) = (store.queue_max, store.sweep);
+        Ok(Self { queue_max, sweep, ..Self::parse(url)? })
     }
 
     /// Checks what was set by hand.

@@ -18,7 +18,7 @@ pub(crate) fn run(key: Option<String>, settings: &Settings, ui: &mut Ui) -> Resu
         let lock = backends::open(settings).await?;
         let keys = match wanted {
             Some(key) => vec![key],
-            None => backends::known_keys(settings)?,
+            None => backends::known_keys(settings).await?,
         };
         Ok::<_, CommandError>(inspect_all(&lock, &keys).await)
     })?;

@@ -6,6 +6,7 @@ use deliver::desktop::Place;
 use serde::{Deserialize, Serialize};
 
 use super::scenario::Planned;
+use crate::settings::RedisSettings;
 
 /// All that a sender is told, on its stdin: secrets (a store's password, a desktop's key) stay out of the arguments.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,7 +25,7 @@ pub(crate) enum Way {
         points: Vec<(i32, i32)>,
     },
     /// As talkstick does.
-    Protected(Protected),
+    Protected(Box<Protected>),
 }
 
 /// A desktop that nobody uses but the demo.
@@ -40,6 +41,8 @@ pub(crate) enum Playground {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Protected {
     pub(crate) backend: String,
+    /// How to reach a Redis server.
+    pub(crate) redis: RedisSettings,
     /// Where the locks and the journal are.
     pub(crate) root: PathBuf,
     pub(crate) key: String,

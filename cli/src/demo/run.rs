@@ -13,6 +13,7 @@ use super::{
     score::{Score, Sent},
     stage::{PrivateStage, Scene, Stage},
 };
+use crate::settings::RedisSettings;
 
 const NAME: &str = "a sender";
 /// How long all senders may take to get ready, and the slowest to send everything. Longer runs are cut off, and what was
@@ -36,6 +37,7 @@ pub(crate) struct Run {
 #[derive(Debug, Clone)]
 pub(crate) struct LockChoice {
     pub(crate) backend: String,
+    pub(crate) redis: RedisSettings,
     pub(crate) root: std::path::PathBuf,
     pub(crate) key: String,
 }
@@ -67,9 +69,10 @@ pub(crate) fn protected(
     scenario: Scenario,
 ) -> Result<Run, DemoError> {
     let scene = stage.open(backstage, scenario.windows())?;
-    let LockChoice { backend, root, key } = lock.clone();
-    let protected = Protected { backend, root, key, desktop: scene.desktop.clone(), places: scene.places.clone() };
-    let way = || Way::Protected(protected.clone());
+    let LockChoice { backend, redis, root, key } = lock.clone();
+    let (desktop, places) = (scene.desktop.clone(), scene.places.clone());
+    let protected = Protected { backend, redis, root, key, desktop, places };
+    let way = || Way::Protected(Box::new(protected.clone()));
     play(backstage, scene, scenario, true, |command| stage.let_in(command), way)
 }
 

@@ -98,12 +98,19 @@ fn choose_lock(args: &DemoArgs, settings: &Settings, folder: &Path) -> Result<Lo
         // A display that others send to: with their lock.
         Some(_) => LockChoice {
             backend: url,
+            redis: settings.lock.redis.clone(),
             root: settings.root.path.clone(),
             key: settings.send.desktop_key.as_str().to_owned(),
         },
-        None => LockChoice { backend: url, root: folder.to_owned(), key: PRIVATE_KEY.to_owned() },
+        None => LockChoice {
+            backend: url,
+            redis: settings.lock.redis.clone(),
+            root: folder.to_owned(),
+            key: PRIVATE_KEY.to_owned(),
+        },
     };
-    let opened = runtime::start()?.block_on(backends::registry().open(StoreConfig::new(&lock.backend, &lock.root)))?;
+    let registry = backends::registry(&lock.redis);
+    let opened = runtime::start()?.block_on(registry.open(StoreConfig::new(&lock.backend, &lock.root)))?;
     if !opened.capabilities().cross_process {
         return Err(CommandError::usage(format!(
             "the senders are processes, and the backend `{opened}` holds off threads only"

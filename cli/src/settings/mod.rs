@@ -6,6 +6,7 @@ pub(crate) mod edit;
 mod files;
 mod layers;
 mod raw;
+mod redis;
 pub(crate) mod root;
 pub(crate) mod schema;
 mod shape;
@@ -19,6 +20,7 @@ pub(crate) use driver::Driver;
 pub(crate) use files::read_if_there;
 use lock_core::{HeldLeases, LockKey, Sweep};
 use raw::RawSettings;
+pub(crate) use redis::RedisSettings;
 pub(crate) use root::Root;
 
 use crate::{
@@ -78,6 +80,8 @@ pub(crate) struct LockSettings {
     pub(crate) queue_max: usize,
     /// How often a waiter looks for itself.
     pub(crate) sweep: Sweep,
+    /// How to reach a Redis server.
+    pub(crate) redis: RedisSettings,
 }
 
 /// How messages are sent.
@@ -112,6 +116,7 @@ impl Settings {
         shape::check(&leaves)?;
         let values: Vec<_> = leaves.into_iter().map(SettingValue::new).collect();
         let raw: RawSettings = merged.try_deserialize().map_err(|error| malformed(&error, &values))?;
+        let redis = RedisSettings::new(raw.redis, &root.path)?;
         let own_file = global.config.clone().unwrap_or_else(|| root.path.join(root::CONFIG_FILE));
         Ok(Self {
             own_file,
@@ -124,6 +129,7 @@ impl Settings {
                 allow_network_fs: raw.file.allow_network_fs,
                 queue_max: raw.queue.max,
                 sweep: sweep(&raw.sweep)?,
+                redis,
             },
             send: SendSettings {
                 timeout: raw.send.timeout.0,
@@ -153,10 +159,12 @@ fn malformed(error: &config::ConfigError, values: &[SettingValue]) -> CommandErr
 
 /// Every user of the host can read the arguments of a process.
 fn refuse_password(url: &str) -> Result<(), CommandError> {
-    match without_password(url) == url {
-        true => Ok(()),
-        false => Err(CommandError::usage("--backend must not carry a user or a password: all users can read it")
-            .hint("put the URL into talkstick.toml (mode 0600) as `lock.backend`")),
+    match without_credentials(url) {
+        None => Ok(()),
+        Some(_) => Err(CommandError::usage("--backend must not carry a user or a password: all users can read it")
+            .hint(
+                "give the URL without them; set `redis.user`, and `redis.password_file` or TALKSTICK_REDIS_PASSWORD",
+            )),
     }
 }
 
@@ -196,12 +204,15 @@ fn as_json(value: &Value) -> serde_json::Value {
     }
 }
 
-/// A URL without the password in it.
+/// A URL without the password in it, to be shown.
 pub(crate) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
-        None => url.to_owned(),
-    }
+    without_credentials(url).map_or_else(|| url.to_owned(), |bare| bare.replacen("://", "://***@", 1))
+}
+
+/// The URL without user and password; `None` when it has neither.
+pub(crate) fn without_credentials(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    // A socket's path has no place for them. Else all up to the last `@` goes: a password may hold what it should not.
+    let (_, place) = rest.rsplit_once('@').filter(|_| !rest.starts_with('/'))?;
+    Some(format!("{scheme}://{place}"))
 }

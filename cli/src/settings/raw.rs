@@ -1,6 +1,6 @@
 //! The shape of the merged configuration, as serde reads it.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use deliver::{ProfileOverrides, desktop::WindowIdentity};
 use serde::{Deserialize, Deserializer, de};
@@ -14,6 +14,7 @@ pub(crate) struct RawSettings {
     pub(crate) lock: RawLock,
     pub(crate) file: RawFile,
     pub(crate) queue: RawQueue,
+    pub(crate) redis: RawRedis,
     pub(crate) sweep: RawSweep,
     pub(crate) send: RawSend,
     pub(crate) message: RawMessage,
@@ -36,6 +37,17 @@ pub(crate) struct RawLock {
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawFile {
     pub(crate) allow_network_fs: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawRedis {
+    pub(crate) user: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) cert_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) prefix: String,
+    pub(crate) timeout: Span,
 }
 
 #[derive(Debug, Deserialize)]

@@ -23,6 +23,8 @@ const ANY_SPAN: Shape = Shape::Span(Duration::ZERO, SPAN_MAX);
 /// A lease is renewed three times before it ends, so below a second a short pause of the machine loses it; and a dead
 /// holder costs the line what is left of it, which must not be a day.
 const TTL: Shape = Shape::Span(Duration::from_secs(1), Duration::from_secs(3600));
+/// Below 100 ms a far server would seem silent; beyond a minute a dead one would seem busy.
+const ANSWER: Shape = Shape::Span(Duration::from_millis(100), Duration::from_secs(60));
 /// The sweep is the net under lost wake-ups: it may be slow, but never off, and never a busy loop.
 const SWEEP: Shape = Shape::Span(Duration::from_millis(10), Duration::from_secs(60));
 /// A line of a million is no line, and its file would be read at each change.
@@ -56,6 +58,15 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("lock.ttl", "\"10s\"", "How long a lease may go without renewal, where leases expire").is(TTL),
     setting("file.allow_network_fs", "false", "Lock on a network file system, where flock may not exclude other hosts")
         .is(Shape::Truth),
+    optional("redis.user", "ACL user of the Redis server, when the URL names none").is(Shape::Text),
+    optional("redis.password_file", "File with the user's password; without it TALKSTICK_REDIS_PASSWORD is read")
+        .is(Shape::Text),
+    optional("redis.ca_file", "Certificates to trust for rediss://, in PEM, instead of the system's").is(Shape::Text),
+    optional("redis.cert_file", "The client's certificate for rediss://, in PEM").is(Shape::Text),
+    optional("redis.key_file", "The key of the client's certificate, in PEM").is(Shape::Text),
+    setting("redis.prefix", "\"talkstick:\"", "What all keys and channels on the Redis server begin with")
+        .is(Shape::Text),
+    setting("redis.timeout", "\"2s\"", "How long the Redis server may take to answer").is(ANSWER),
     setting("queue.max", "10000", "Longest line of one lock").is(QUEUE),
     setting("sweep.first", "\"100ms\"", "First pause of the safety sweep of a waiter").is(SWEEP),
     setting("sweep.factor", "1.5", "Each pause is this many times the one before").is(Shape::Number(1.0, 10.0)),

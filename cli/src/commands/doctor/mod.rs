@@ -1,6 +1,8 @@
 //! `doctor`: looks at everything that a delivery needs, and says what to do about what is wrong.
 
 mod display;
+#[cfg(feature = "redis")]
+mod redis;
 mod store;
 
 use std::fmt;

@@ -22,7 +22,9 @@ pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
     };
     let mut checks = vec![store(&lock)];
     checks.extend(backends::condition(settings).map(condition));
-    match backends::known_keys(settings) {
+    #[cfg(feature = "redis")]
+    checks.extend(super::redis::checks(settings).await);
+    match backends::known_keys(settings).await {
         Ok(keys) => {
             for key in keys {
                 checks.push(key_state(&lock, &key).await);

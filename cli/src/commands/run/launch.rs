@@ -12,6 +12,7 @@ use std::{
 use rustix::process::Pid;
 
 use super::{
+    environment::hide_secrets,
     shared_pid::SharedPid,
     signals::Mask,
     wire::{News, Start},
@@ -27,6 +28,7 @@ pub(super) fn launch(command: &[OsString], start: &Start, mask: Mask, child: Arc
     };
     let mut command = Command::new(program);
     let environment = start.environment.iter().map(|(name, value)| (name, value));
+    hide_secrets(&mut command);
     command.args(arguments).envs(environment).process_group(0);
     command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
     let (terminal, supervisor) = (start.terminal, rustix::process::getpid());

@@ -59,6 +59,7 @@ fn run_child(plan: &Plan, guard: &Guard) -> Finished {
         return Finished::usage(CommandError::usage("no command"));
     };
     let mut command = Command::new(program);
+    environment::hide_secrets(&mut command);
     command.args(arguments).envs(environment::of_child(plan, guard));
     let mut child = match command.spawn() {
         Ok(child) => child,

@@ -73,7 +73,7 @@ async fn send_one(
 
 async fn deliverer(protected: &Protected) -> Result<Deliverer, CommandError> {
     let key = LockKey::new(&protected.key)?;
-    let lock = backends::registry().open(StoreConfig::new(&protected.backend, &protected.root)).await?;
+    let lock = backends::registry(&protected.redis).open(StoreConfig::new(&protected.backend, &protected.root)).await?;
     let journal = Journal::open(&protected.root, &key).map_err(|error| failed(&error))?;
     Ok(Deliverer::new(lock, key, Arc::new(surface(&protected.desktop)?), journal))
 }

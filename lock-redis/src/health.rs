@@ -1,0 +1,114 @@
+//! What `talkstick doctor` asks of a server: is it fit to keep locks?
+
+use std::time::Duration;
+
+use lock_core::{Error, LockKey, Moment, Operation, wall_clock_us};
+
+use crate::{
+    backend::RedisLock,
+    error::Trouble,
+    keys::Keys,
+    reply::{list, text, texts},
+    scripts::PROBE,
+};
+
+/// What was seen of a server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Health {
+    /// Its version.
+    pub version: String,
+    /// How long one question and its answer took.
+    pub round_trip: Duration,
+    /// How far its wall clock is ahead of this host's, in microseconds; as exact as the round trip.
+    pub clock_ahead_us: i64,
+    /// What it keeps on disk.
+    pub persistence: Persistence,
+    /// What it does when it is full, such as `noeviction`.
+    pub eviction: String,
+}
+
+/// What a server keeps on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// Nothing: a restart loses line and holders.
+    Nothing,
+    /// Snapshots: a crash loses what came after the last one.
+    Snapshots,
+    /// A log of all changes.
+    Log,
+}
+
+impl RedisLock {
+    /// Tries every right that locking needs.
+    ///
+    /// # Errors
+    /// The server's; a missing right is named.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any point.
+    pub async fn check_rights(&self) -> Result<(), Error> {
+        let key = LockKey::new("doctor").map_err(|error| Error::Config(error.to_string()))?.inner_gate();
+        let keys = Keys::of(&self.client.link.config, &key);
+        let probed = self.client.link.call(&PROBE, &keys, &[&self.client.channel]).await;
+        probed.map(drop).map_err(|trouble| self.not_open(trouble))
+    }
+
+    /// Looks at the server's version, clock, persistence and eviction. Needs the right to INFO, and to CONFIG GET for the
+    /// snapshots.
+    ///
+    /// # Errors
+    /// The server's.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any point.
+    pub async fn health(&self) -> Result<Health, Error> {
+        self.look().await.map_err(|trouble| self.not_open(trouble))
+    }
+
+    async fn look(&self) -> Result<Health, Trouble> {
+        let asked = Moment::now();
+        let time = self.client.link.ask(redis::cmd("TIME"), "TIME").await?;
+        let (round_trip, here_us) = (asked.elapsed(), wall_clock_us());
+        let there_us = texts(&time).and_then(|parts| match parts[..] {
+            [seconds, us] => Some(seconds.parse::<i64>().ok()? * 1_000_000 + us.parse::<i64>().ok()?),
+            _ => None,
+        });
+        let there_us = there_us.ok_or_else(|| self.client.strange("TIME"))?;
+        let middle_us =
+            i64::try_from(here_us).unwrap_or(i64::MAX) - i64::try_from(round_trip.as_micros() / 2).unwrap_or(0);
+        let info = self.client.link.ask(redis::cmd("INFO"), "INFO").await?;
+        let info = text(&info).ok_or_else(|| self.client.strange("INFO"))?;
+        let line = |name: &str| {
+            let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            value.map(str::to_owned).ok_or_else(|| self.client.strange("INFO"))
+        };
+        Ok(Health {
+            // Valkey says its own version here, and the one it is compatible with in the other line.
+            version: line("valkey_version").or_else(|_| line("redis_version"))?,
+            round_trip,
+            clock_ahead_us: there_us - middle_us,
+            persistence: match line("aof_enabled")?.as_str() {
+                "1" => Persistence::Log,
+                _ if self.makes_snapshots().await? => Persistence::Snapshots,
+                _ => Persistence::Nothing,
+            },
+            eviction: line("maxmemory_policy")?,
+        })
+    }
+
+    async fn makes_snapshots(&self) -> Result<bool, Trouble> {
+        let mut question = redis::cmd("CONFIG");
+        question.arg("GET").arg("save");
+        let answer = self.client.link.ask(question, "CONFIG GET").await?;
+        let rules = match &answer {
+            redis::Value::Map(entries) => entries.first().and_then(|(_, rules)| text(rules)),
+            other => list(other).and_then(|parts| text(parts.get(1)?)),
+        };
+        rules.map(|rules| !rules.is_empty()).ok_or_else(|| self.client.strange("CONFIG GET"))
+    }
+
+    fn not_open(&self, trouble: Trouble) -> Error {
+        trouble.of(Operation::Open, self.to_string(), self.to_string())
+    }
+}
