@@ -23,6 +23,9 @@ pub struct Profile {
     pub multiline: bool,
     /// How often the target fetches the text before it has read it.
     pub fetches: u32,
+    /// How many requests for whatever format one paste makes, as counted; 0: not known. After fewer, the quiet before Enter
+    /// is ten times as long.
+    pub requests: u32,
     /// No further request for this long before Enter, and half as long after it before the lock is passed on: Enter wakes
     /// a target that slept on an answer, and who then has more to ask does so at once.
     pub quiet: Duration,
@@ -57,6 +60,7 @@ impl Profile {
             settle: Duration::ZERO,
             multiline: true,
             fetches: 1,
+            requests: 0,
             quiet: Duration::from_millis(2),
             until_read: true,
             nudge: None,
@@ -65,11 +69,12 @@ impl Profile {
         };
         Some(match name {
             "chat" => chat,
-            // The first of two reads is not the one that is inserted; now and then it sleeps on a served request until
-            // the next event, which the nudge is.
+            // The first of two reads is not the one that is inserted, and the insertion asks for the list of formats four
+            // times more: 15 lists and 2 texts in each of thousands of pastes. Now and then it sleeps on a served request
+            // until the next event, which the nudge is.
             "chromium" => {
                 let (quiet, nudge) = (Duration::from_millis(20), Some(Duration::from_millis(10)));
-                Self { fetches: 2, quiet, until_read: false, nudge, ..chat }
+                Self { fetches: 2, requests: 17, quiet, until_read: false, nudge, ..chat }
             }
             "xterm" => {
                 Self { paste: chord(false, true, "insert"), selection: Selection::Primary, multiline: false, ..chat }
@@ -82,7 +87,13 @@ impl Profile {
     /// What the driver has to wait for after the paste.
     #[must_use]
     pub const fn fetch_rule(&self) -> FetchRule {
-        FetchRule { fetches: self.fetches, quiet: self.quiet, until_read: self.until_read, nudge: self.nudge }
+        FetchRule {
+            fetches: self.fetches,
+            requests: self.requests,
+            quiet: self.quiet,
+            until_read: self.until_read,
+            nudge: self.nudge,
+        }
     }
 }
 
@@ -121,6 +132,9 @@ pub struct ProfileOverrides {
     /// [`Profile::fetches`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetches: Option<u32>,
+    /// [`Profile::requests`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u32>,
     /// [`Profile::quiet`] in milliseconds.
     #[serde(rename = "quiet_ms", with = "crate::milliseconds::optional", skip_serializing_if = "Option::is_none")]
     pub quiet: Option<Duration>,
@@ -171,6 +185,7 @@ impl ProfileOverrides {
             settle: self.settle.unwrap_or(base.settle),
             multiline: self.multiline.unwrap_or(base.multiline),
             fetches: self.fetches.unwrap_or(base.fetches),
+            requests: self.requests.unwrap_or(base.requests),
             quiet: self.quiet.unwrap_or(base.quiet),
             until_read: self.until_read.unwrap_or(base.until_read && self.quiet.is_none()),
             nudge: self.nudge.or(base.nudge).filter(|every| !every.is_zero()),

@@ -107,6 +107,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     optional("profiles.*.multiline", "Whether pasted newlines stay in the input box").is(Shape::Truth),
     optional("profiles.*.fetches", "How often the target fetches the text before it has read it")
         .is(Shape::Whole(1, 1000)),
+    optional("profiles.*.requests", "How many requests one paste makes; after fewer the quiet is ten times as long")
+        .is(Shape::Whole(0, 1000)),
     optional("profiles.*.quiet_ms", "No further fetch for this long before Enter").is(MILLISECONDS),
     optional("profiles.*.until_read", "End the quiet when the target is seen to have read the text").is(Shape::Truth),
     optional("profiles.*.nudge_ms", "Wake the target by a one-pixel move this often; 0 never").is(MILLISECONDS),

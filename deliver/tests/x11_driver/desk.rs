@@ -17,7 +17,8 @@ use tests::{agent_windows_process::AgentWindowsProcess, clipboard, probe::until,
 /// How long anything may take before a test fails: far more than it takes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// The rule for windows that fetch once.
-pub(crate) const ONCE: FetchRule = FetchRule { fetches: 1, quiet: Duration::ZERO, until_read: false, nudge: None };
+pub(crate) const ONCE: FetchRule =
+    FetchRule { fetches: 1, requests: 0, quiet: Duration::ZERO, until_read: false, nudge: None };
 
 /// This test program, started again as a keeper.
 pub(crate) fn keeper_command() -> KeeperCommand {

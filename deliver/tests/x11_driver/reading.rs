@@ -55,6 +55,25 @@ fn a_target_that_asked_for_formats_first_is_waited_for() {
     assert!(!fetched.read && took >= QUIET, "{fetched:?}, {took:?}");
 }
 
+/// A browser asks for lists of formats between its two reads and its insertion, and pauses among them when it is busy.
+#[test]
+fn a_target_that_has_more_requests_to_make_than_it_made_is_waited_for() {
+    require!("Xvfb");
+    let desk = Desk::with(1, Behaviour { target_requests: 1, ..Behaviour::default() });
+    let (mut driver, guard) = (desk.driver(), guard());
+    let quiet_of = |driver: &mut deliver::desktop::x11::X11Desktop, requests| {
+        let rule = FetchRule { requests, quiet: QUIET / 10, ..ONCE };
+        let target = paste(driver, &guard, &desk.point(0), "text").unwrap();
+        let began = Moment::now();
+        driver.await_fetched(&target, rule, soon()).unwrap();
+        began.elapsed()
+    };
+    let counted = quiet_of(&mut driver, 2);
+    assert!((QUIET / 10..QUIET).contains(&counted), "{counted:?}");
+    let more_to_come = quiet_of(&mut driver, 3);
+    assert!(more_to_come >= QUIET, "{more_to_come:?}");
+}
+
 /// Each paste deletes what the one before left there, right before it asks: that is no reading of the new text.
 #[test]
 fn the_deletion_of_an_older_text_is_no_reading_of_a_newer_one() {

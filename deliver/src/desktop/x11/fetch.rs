@@ -117,7 +117,8 @@ impl X11Desktop {
             }
             let Fetched { by_target, by_others, read } = offer.fetched;
             let enough = by_target >= rule.fetches;
-            let quiet_at = offer.last_request.or(offer.pasted_at).filter(|_| enough).map(|last| last + rule.quiet);
+            let quiet = rule.quiet_after(offer.requests);
+            let quiet_at = offer.last_request.or(offer.pasted_at).filter(|_| enough).map(|last| last + quiet);
             if quiet_at.is_some_and(Moment::is_past) || (enough && read && rule.until_read) {
                 return Ok(offer.fetched);
             }
