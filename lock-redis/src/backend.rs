@@ -43,9 +43,10 @@ pub const SCHEMES: [&str; 3] = ["redis", "rediss", "redis+unix"];
 /// over after 2 s of silence, any other one after 10 s; who speaks again stands where it stood.
 ///
 /// # What the server must keep
-/// Its data, for the line and the holder. When they are lost, who waits comes back in order, who holds is told within
-/// 500 ms, and until then two may hold; tokens still grow, for they are at least the server's clock. The same is true of
-/// a failover to a replica that lags behind. The fencing token is the answer to both.
+/// Its data, for the line and the holder. When they are lost, who waits comes back with its number, and the first to be
+/// back holds although earlier ones may not be back yet; who holds is told within 500 ms, and until then two may hold.
+/// Tokens still grow, for they are at least the server's clock. The same is true of a failover to a replica that lags
+/// behind. The fencing token is the answer to both.
 #[derive(Debug)]
 pub struct RedisLock {
     pub(crate) client: Client,

@@ -1,0 +1,152 @@
+//! What a real server can do to those who hold and wait: it is killed and comes back, hangs, forgets, and drops connections.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+use std::{sync::Arc, time::Duration};
+
+use lock_core::{
+    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, Holder, LockKey, LossReason,
+    Moment, Registry, StoreConfig,
+};
+use lock_redis::RedisLock;
+use tests::{redis_server::RedisServer, require};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// Those that wait in the tests that watch the order.
+const WAITERS: usize = 6;
+
+async fn client(server: &RedisServer) -> Arc<dyn DistributedLock> {
+    let mut registry = Registry::new();
+    RedisLock::register(&mut registry, |mut config| {
+        config.timeout = Duration::from_millis(500);
+        Ok(config)
+    });
+    registry.open(StoreConfig::new(server.url(), "/")).await.unwrap()
+}
+
+fn key() -> LockKey {
+    LockKey::new("k").unwrap()
+}
+
+fn options() -> AcquireOptions {
+    AcquireOptions::default().timeout(Duration::from_secs(25))
+}
+
+async fn hold(lock: &Arc<dyn DistributedLock>) -> Guard {
+    lock.acquire(&key(), &options()).await.unwrap()
+}
+
+async fn until_waiting(lock: &Arc<dyn DistributedLock>, count: usize) {
+    let deadline = Moment::now() + Duration::from_secs(10);
+    while lock.inspect(&key()).await.unwrap().queue.len() != count {
+        assert!(!deadline.is_past(), "never {count} in line");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// [`WAITERS`] tasks of as many clients, in line in their order; each says its number and its token, and lets go.
+struct Crowd {
+    tasks: Vec<JoinHandle<()>>,
+    held: mpsc::UnboundedReceiver<(usize, FencingToken)>,
+}
+
+impl Crowd {
+    async fn gather(server: &RedisServer) -> Self {
+        let look = client(server).await;
+        let (say, held) = mpsc::unbounded_channel();
+        let mut tasks = Vec::new();
+        for number in 0..WAITERS {
+            let (lock, say) = (client(server).await, say.clone());
+            tasks.push(tokio::spawn(async move {
+                let guard = hold(&lock).await;
+                say.send((number, guard.token())).unwrap();
+                guard.release().await.unwrap();
+            }));
+            until_waiting(&look, number + 1).await;
+        }
+        Self { tasks, held }
+    }
+
+    /// All have held, in their order, under tokens that grow from `last` on.
+    async fn held_in_order(mut self, mut last: FencingToken) {
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        for expected in 0..WAITERS {
+            let (number, token) = self.held.recv().await.unwrap();
+            assert_eq!(number, expected, "out of order");
+            assert!(token > last, "{token} after {last}");
+            last = token;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_without_data_ends_the_lease_and_every_waiter_still_holds() {
+    require!("redis-server", "redis-cli");
+    let mut server = RedisServer::start();
+    let holder = hold(&client(&server).await).await;
+    let crowd = Crowd::gather(&server).await;
+    server.kill();
+    server.start_again();
+    let reason = holder.lost().await;
+    assert!(matches!(reason, LossReason::StoreGone | LossReason::Replaced), "{reason}");
+    let mut last = holder.token();
+    drop(holder);
+    for (number, task) in crowd.tasks.into_iter().enumerate() {
+        task.await.unwrap_or_else(|error| panic!("waiter {number}: {error}"));
+    }
+    let mut held = crowd.held;
+    for _ in 0..WAITERS {
+        let (_, token) = held.recv().await.unwrap();
+        assert!(token > last, "{token} after {last}");
+        last = token;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_with_its_log_keeps_holder_and_line() {
+    require!("redis-server", "redis-cli");
+    let mut server = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let holder = hold(&client(&server).await).await;
+    let crowd = Crowd::gather(&server).await;
+    server.kill();
+    server.start_again();
+    holder.verify().await.unwrap();
+    let token = holder.token();
+    holder.release().await.unwrap();
+    crowd.held_in_order(token).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flushed_scripts_and_killed_connections_change_nothing() {
+    require!("redis-server", "redis-cli");
+    let server = RedisServer::start();
+    let holder = hold(&client(&server).await).await;
+    let crowd = Crowd::gather(&server).await;
+    server.tell(&["SCRIPT", "FLUSH"]);
+    server.tell(&["CLIENT", "KILL", "TYPE", "normal"]);
+    server.tell(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    holder.verify().await.unwrap();
+    let token = holder.token();
+    holder.release().await.unwrap();
+    crowd.held_in_order(token).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_is_an_error_that_names_it() {
+    require!("redis-server", "redis-cli");
+    let mut server = RedisServer::start();
+    let lock = client(&server).await;
+    server.process().stop();
+    let asked = Moment::now();
+    let error = lock.acquire(&key(), &options()).await.unwrap_err();
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    let Error::Store { source, .. } = &error else { panic!("{error}") };
+    let text = source.to_string();
+    assert!(text.contains(&server.url()) && text.contains("did not answer"), "{text}");
+    server.process().go_on();
+    let state = lock.inspect(&key()).await.unwrap();
+    assert_eq!(state.holder, Holder::Free, "a request that was given up must not hold");
+}
