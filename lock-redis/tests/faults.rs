@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use lock_core::{
-    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, Holder, LockKey, LossReason,
-    Moment, Registry, StoreConfig,
+    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, Holder, LockEvent, LockKey,
+    LossReason, Moment, Observer, Registry, StoreConfig,
 };
 use lock_redis::RedisLock;
 use tests::{redis_server::RedisServer, require};
@@ -37,14 +37,6 @@ async fn hold(lock: &Arc<dyn DistributedLock>) -> Guard {
     lock.acquire(&key(), &options()).await.unwrap()
 }
 
-async fn until_waiting(lock: &Arc<dyn DistributedLock>, count: usize) {
-    let deadline = Moment::now() + Duration::from_secs(10);
-    while lock.inspect(&key()).await.unwrap().queue.len() != count {
-        assert!(!deadline.is_past(), "never {count} in line");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
 /// [`WAITERS`] tasks of as many clients, in line in their order; each says its number and its token, and lets go.
 struct Crowd {
     tasks: Vec<JoinHandle<()>>,
@@ -53,17 +45,24 @@ struct Crowd {
 
 impl Crowd {
     async fn gather(server: &RedisServer) -> Self {
-        let look = client(server).await;
         let (say, held) = mpsc::unbounded_channel();
         let mut tasks = Vec::new();
         for number in 0..WAITERS {
             let (lock, say) = (client(server).await, say.clone());
+            let (queued, mut in_line) = mpsc::unbounded_channel();
+            // Its client knows of its place, and not the server alone: an answer on its way would be lost with the server.
+            let options = options().observer(Observer::new(move |event| {
+                if let LockEvent::Queued { .. } = event {
+                    // Nobody listens for later places.
+                    let _later = queued.send(());
+                }
+            }));
             tasks.push(tokio::spawn(async move {
-                let guard = hold(&lock).await;
+                let guard = lock.acquire(&key(), &options).await.unwrap();
                 say.send((number, guard.token())).unwrap();
                 guard.release().await.unwrap();
             }));
-            until_waiting(&look, number + 1).await;
+            in_line.recv().await.unwrap();
         }
         Self { tasks, held }
     }

@@ -92,11 +92,11 @@ impl RedisServer {
     fn until_ready(&self) {
         until(READY_WITHIN, "redis-server answers", || {
             let Ok(mut stream) = UnixStream::connect(self.socket()) else { return false };
-            let mut answer = [0; 1];
+            let mut answer = [0; 5];
             let asked =
                 stream.set_read_timeout(Some(Duration::from_secs(1))).and_then(|()| stream.write_all(b"PING\r\n"));
-            // Any answer will do, also that it wants a password.
-            asked.and_then(|()| stream.read_exact(&mut answer)).is_ok()
+            // That it wants a password is an answer too; that it is still loading its data is none.
+            asked.and_then(|()| stream.read_exact(&mut answer)).is_ok() && &answer != b"-LOAD"
         });
     }
 }
