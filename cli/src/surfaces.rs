@@ -8,6 +8,9 @@ use deliver::{
     simulated::SimulatedDesktop,
 };
 
+#[cfg(unix)]
+use deliver::desktop::x11::{X11Desktop, XWayland, keeper::KeeperCommand};
+
 use crate::{
     error::{CommandError, ErrorKind},
     settings::{Driver, Settings},
@@ -25,8 +28,8 @@ pub(crate) fn connect(kind: SurfaceKind, settings: &Settings) -> Result<Box<dyn 
     match kind {
         SurfaceKind::Simulated => simulated(settings),
         _ => match settings.driver {
-            Driver::Verified => verified(),
-            Driver::Portable => portable(),
+            Driver::Verified => verified(settings),
+            Driver::Portable => portable(settings),
         },
     }
 }
@@ -41,31 +44,50 @@ fn simulated(settings: &Settings) -> Result<Box<dyn Desktop>, Refusal> {
 
 /// The keeper of the clipboard outlives this process, so it is this program in another process.
 #[cfg(unix)]
-fn keeper() -> Result<deliver::desktop::x11::keeper::KeeperCommand, Refusal> {
+fn keeper() -> Result<KeeperCommand, Refusal> {
     let program = std::env::current_exe().map_err(|error| Refusal::NoDisplay {
         display: crate::env_vars::text(crate::env_vars::DISPLAY).unwrap_or_default(),
         why: format!("the clipboard keeper cannot be started, as this program does not find itself: {error}"),
     })?;
-    Ok(deliver::desktop::x11::keeper::KeeperCommand::new(program, crate::commands::KEEPER_ARGUMENTS))
+    Ok(KeeperCommand::new(program, crate::commands::KEEPER_ARGUMENTS))
 }
 
 #[cfg(unix)]
-fn verified() -> Result<Box<dyn Desktop>, Refusal> {
-    Ok(Box::new(deliver::desktop::x11::X11Desktop::connect(None, &keeper()?)?))
+fn xwayland(settings: &Settings) -> XWayland {
+    if settings.allow_wayland { XWayland::Doubt } else { XWayland::Refuse }
+}
+
+/// Without any X server, a Wayland session says better than a missing display what can be done.
+#[cfg(unix)]
+fn name_wayland(refusal: Refusal) -> Refusal {
+    use crate::env_vars::{DISPLAY, WAYLAND_DISPLAY, is_set};
+    match refusal {
+        Refusal::NoDisplay { why, .. } if is_set(WAYLAND_DISPLAY) && !is_set(DISPLAY) => {
+            Refusal::Wayland { seen: format!("{WAYLAND_DISPLAY} is set, and no X server answers: {why}") }
+        }
+        other => other,
+    }
+}
+
+#[cfg(unix)]
+fn verified(settings: &Settings) -> Result<Box<dyn Desktop>, Refusal> {
+    let desktop = X11Desktop::connect_even_to(xwayland(settings), None, &keeper()?);
+    Ok(Box::new(desktop.map_err(name_wayland)?))
 }
 
 #[cfg(not(unix))]
-fn verified() -> Result<Box<dyn Desktop>, Refusal> {
+fn verified(_: &Settings) -> Result<Box<dyn Desktop>, Refusal> {
     let why = "verified delivery needs X11; set `desktop.driver = \"portable\"`".into();
     Err(Refusal::NoDisplay { display: "of this system".into(), why })
 }
 
 #[cfg(all(unix, not(target_os = "macos")))]
-fn portable() -> Result<Box<dyn Desktop>, Refusal> {
-    Ok(Box::new(PortableDesktop::connect(None, &keeper()?)?))
+fn portable(settings: &Settings) -> Result<Box<dyn Desktop>, Refusal> {
+    let desktop = PortableDesktop::connect(xwayland(settings), None, &keeper()?);
+    Ok(Box::new(desktop.map_err(name_wayland)?))
 }
 
 #[cfg(any(windows, target_os = "macos"))]
-fn portable() -> Result<Box<dyn Desktop>, Refusal> {
+fn portable(_: &Settings) -> Result<Box<dyn Desktop>, Refusal> {
     Ok(Box::new(PortableDesktop::connect()?))
 }

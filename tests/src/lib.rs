@@ -38,6 +38,8 @@ pub mod terminal_messages;
 #[cfg(target_os = "linux")]
 pub mod text_windows;
 #[cfg(target_os = "linux")]
+pub mod weston;
+#[cfg(target_os = "linux")]
 pub mod xterm;
 #[cfg(target_os = "linux")]
 pub mod xvfb;

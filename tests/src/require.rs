@@ -61,6 +61,7 @@ pub fn find_on_path(tool: &str) -> Option<PathBuf> {
 fn debian_package(tool: &str) -> &str {
     match tool {
         "Xvfb" => "xvfb",
+        "Xwayland" => "xwayland",
         "setxkbmap" | "xkbcomp" => "x11-xkb-utils",
         "xdpyinfo" | "xprop" | "xwininfo" => "x11-utils",
         "convert" | "import" => "imagemagick",

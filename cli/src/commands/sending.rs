@@ -248,7 +248,7 @@ fn exit_status(receipt: &Receipt) -> ExitStatus {
         "no_lock" => ExitStatus::NO_LOCK,
         "covered" | "grabbed" | "interference" => ExitStatus::BLOCKED,
         "id_conflict" => ExitStatus::CONFLICT,
-        "lock_store" | "journal" | "no_display" | "no_such_key" | "higher_rights" => ExitStatus::CONFIG,
+        "lock_store" | "journal" | "no_display" | "wayland" | "no_such_key" | "higher_rights" => ExitStatus::CONFIG,
         _ => ExitStatus::REJECTED,
     }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Settings {
     pub(crate) send: SendSettings,
     /// How the desktop is driven.
     pub(crate) driver: Driver,
+    /// Deliver through XWayland, although nothing proves it.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no Wayland"))]
+    pub(crate) allow_wayland: bool,
     /// Where the simulated desktop listens.
     pub(crate) simulated: Option<Address>,
     /// How `run` waits and ends its child.
@@ -138,6 +141,7 @@ impl Settings {
                     .map_err(|error| CommandError::config(format!("`desktop.key`: {error}")))?,
             },
             driver: raw.desktop.driver,
+            allow_wayland: raw.desktop.allow_wayland,
             simulated: raw.simulated.address.as_deref().map(simulated).transpose()?,
             run: RunSettings { timeout: raw.run.timeout.0, grace: raw.run.grace.0 },
             held: HeldLeases::parse(&env_vars::held()),

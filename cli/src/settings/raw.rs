@@ -76,6 +76,7 @@ pub(crate) struct RawMessage {
 pub(crate) struct RawDesktop {
     pub(crate) key: String,
     pub(crate) driver: Driver,
+    pub(crate) allow_wayland: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

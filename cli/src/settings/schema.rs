@@ -85,6 +85,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How the desktop is driven: verified (X11, check and act as one) or portable (looks before and after)",
     )
     .is(Shape::OneOf(&["verified", "portable"])),
+    setting(
+        "desktop.allow_wayland",
+        "false",
+        "Deliver to X11 programs through XWayland too, where nothing proves that it arrived: `uncertain` at best",
+    )
+    .is(Shape::Truth),
     optional("simulated.address", "Where the simulated desktop listens, for agents whose surface is simulated")
         .is(Shape::Text),
     setting("run.timeout", "\"30s\"", "How long `run` waits for its lock").is(ANY_SPAN),

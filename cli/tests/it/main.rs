@@ -20,6 +20,8 @@ mod status;
 mod usage;
 
 // Signal numbers, and what is read from /proc, are Linux's; so are the fixtures of screens.
+#[cfg(target_os = "linux")]
+mod drivers;
 #[cfg(all(target_os = "linux", feature = "redis"))]
 mod redis;
 #[cfg(target_os = "linux")]

@@ -14,6 +14,15 @@ pub enum Refusal {
         /// What it lacks or said.
         why: String,
     },
+    /// A Wayland session, where no program is told where input goes.
+    #[error(
+        "this is a Wayland session ({seen}): nothing there says where keys go; use a tmux, inbox or exec surface, or an X11 \
+         session (`desktop.allow_wayland = true` delivers to X11 programs all the same, `uncertain` at best)"
+    )]
+    Wayland {
+        /// What says so.
+        seen: String,
+    },
     /// The point lies on no screen.
     #[error("the point ({x}, {y}) lies outside all screens ({screens}); correct it with `talkstick agents add`")]
     OutsideScreens {
@@ -125,6 +134,7 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoDisplay { .. } => "no_display",
+            Self::Wayland { .. } => "wayland",
             Self::OutsideScreens { .. } => "outside_screens",
             Self::TargetGone(_) => "target_gone",
             Self::HigherRights(_) => "higher_rights",

@@ -7,7 +7,7 @@ use deliver::desktop::{
     Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, WindowIdentity,
     portable::PortableDesktop,
     x11::{
-        X11Desktop,
+        X11Desktop, XWayland,
         keeper::{self, KeeperCommand},
     },
 };
@@ -60,7 +60,7 @@ impl Desk {
     }
 
     pub(crate) fn portable(&self) -> PortableDesktop {
-        PortableDesktop::connect(Some(self.display()), &keeper_command()).unwrap()
+        PortableDesktop::connect(XWayland::Refuse, Some(self.display()), &keeper_command()).unwrap()
     }
 
     /// SIGKILL to the keeper, which owns the clipboard.

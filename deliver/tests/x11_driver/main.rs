@@ -13,3 +13,5 @@ mod late_claims;
 mod portable;
 mod programs;
 mod reading;
+mod sender;
+mod wayland;

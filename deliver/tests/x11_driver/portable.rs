@@ -1,20 +1,16 @@
 //! The portable driver on X11: what arrives, and that nothing is claimed that was not seen.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::Duration,
 };
 
 use deliver::{
-    Agent, Deliverer, Journal, Message, Profile, Receipt, SendOptions, State, SurfaceKind,
+    Profile, State,
     agent_windows::{Behaviour, Fetch, Waiting},
-    desktop::{Desktop as _, DesktopSurface, Place, Refusal, portable::PortableDesktop},
+    desktop::{Desktop as _, Place, Refusal, portable::PortableDesktop, x11::XWayland},
 };
-use lock_core::{LockKey, ThreadLock};
 use tests::{
     chromium::Chromium,
     clipboard::{self, Answer, ClipboardOwner},
@@ -32,38 +28,16 @@ use x11rb::{
 };
 
 use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, keeper_command, paste, soon};
+use crate::sender::Sender;
 
-/// A sender by the whole protocol, with journal and lock.
-struct Sender {
-    deliverer: Deliverer,
-    runtime: tokio::runtime::Runtime,
-    _root: tempfile::TempDir,
-}
-
-impl Sender {
-    fn on(display: &str) -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let name = LockKey::new("desktop/portable").unwrap();
-        let display = display.to_owned();
-        let surface =
-            DesktopSurface::new(move || Ok(Box::new(PortableDesktop::connect(Some(&display), &keeper_command())?)));
-        let journal = Journal::open(root.path(), &name).unwrap();
-        let deliverer = Deliverer::new(Arc::new(ThreadLock::new()), name, Arc::new(surface), journal);
-        Self { deliverer, runtime: tokio::runtime::Runtime::new().unwrap(), _root: root }
-    }
-
-    /// `name` tells apart what may stand unsent in one window's box from another's.
-    fn send(&self, name: &str, place: Place, profile: &Profile, text: &str) -> Receipt {
-        let agent = Agent { name: name.into(), surface: SurfaceKind::Desktop, place, profile: profile.clone() };
-        let (message, _) = Message::new(text).unwrap();
-        let options = SendOptions { timeout: DEADLINE, ..SendOptions::default() };
-        self.runtime.block_on(self.deliverer.send(&message, &agent, &options)).unwrap()
-    }
+fn sender(display: &str) -> Sender {
+    let display = display.to_owned();
+    Sender::by(move || Ok(Box::new(PortableDesktop::connect(XWayland::Refuse, Some(&display), &keeper_command())?)))
 }
 
 fn all_are_submitted(behaviour: Behaviour) {
     let mut desk = Desk::with(4, behaviour);
-    let sender = Sender::on(desk.display());
+    let sender = sender(desk.display());
     for nth in 0..60 {
         let (window, text) = (nth % 4, format!("message {nth}\nsecond line"));
         let receipt = sender.send(&format!("Agent-{window}"), desk.point(window), &Profile::default(), &text);
@@ -101,7 +75,7 @@ fn each_message_arrives_in_terminals_under_a_window_manager() {
     let _manager = Openbox::start(xvfb.display());
     let terminals = [(XtermPaste::CtrlShiftV, (0, 0)), (XtermPaste::ShiftInsertPrimary, (700, 0))];
     let terminals = terminals.map(|(paste, at)| Xterm::start_at(xvfb.display(), paste, "terminal", at));
-    let sender = Sender::on(xvfb.display());
+    let sender = sender(xvfb.display());
     for nth in 0..20 {
         let (x, y) = terminals[nth % 2].centre();
         let place = Place { point: Some((x.into(), y.into())), window: None };
@@ -121,7 +95,7 @@ fn each_message_arrives_in_a_browser() {
     require!("Xvfb", "chromium");
     let xvfb = Xvfb::start();
     let browser = Chromium::start(xvfb.display());
-    let sender = Sender::on(xvfb.display());
+    let sender = sender(xvfb.display());
     let (boxes, profile) = (browser.boxes().len(), Profile::named("chromium").unwrap());
     for nth in 0..24 {
         let (x, y) = browser.boxes()[nth % boxes].centre();
@@ -157,7 +131,7 @@ fn an_enter_that_a_hotkey_takes_is_seen_and_not_claimed() {
     let root = stranger.setup().roots[screen].root;
     let mode = GrabMode::ASYNC;
     stranger.grab_key(false, root, ModMask::from(0u16), 36, mode, mode).unwrap().check().unwrap();
-    let receipt = Sender::on(desk.display()).send("Agent-1", desk.point(0), &Profile::default(), "text");
+    let receipt = sender(desk.display()).send("Agent-1", desk.point(0), &Profile::default(), "text");
     let code = receipt.reason.as_ref().map(|reason| reason.code.as_ref());
     assert_eq!(
         (receipt.state, receipt.submitted, code),
@@ -199,7 +173,7 @@ fn a_target_that_never_fetches_gets_no_enter() {
     require!("Xvfb");
     let mut desk = Desk::with(1, Behaviour { fetch: Fetch::Never, ..Behaviour::default() });
     let profile = Profile { fetch_timeout: Duration::from_millis(100), ..Profile::default() };
-    let receipt = Sender::on(desk.display()).send("Agent-1", desk.point(0), &profile, "text");
+    let receipt = sender(desk.display()).send("Agent-1", desk.point(0), &profile, "text");
     let code = receipt.reason.as_ref().map(|reason| reason.code.as_ref());
     assert_eq!((receipt.state, code), (State::Uncertain, Some("not_fetched")), "{receipt:?}");
     assert_eq!(desk.settled().0, Vec::new());
@@ -241,7 +215,7 @@ struct Tally {
 
 /// Sends `tried` messages to two windows in turn while `adversary` is at work, and holds the claims against what arrived.
 fn against(desk: &mut Desk, tried: usize, profile: &Profile, mut adversary: impl FnMut() + Send) -> Tally {
-    let sender = Sender::on(desk.display());
+    let sender = sender(desk.display());
     let done = AtomicBool::new(false);
     let mut claimed = Vec::new();
     thread::scope(|scope| {

@@ -1,13 +1,20 @@
 //! The display, and the agents' places on it.
 
-use deliver::{Agent, SurfaceKind, desktop::Desktop};
+use deliver::{
+    Agent, SurfaceKind,
+    desktop::{Desktop, portable},
+};
 
 use super::Check;
-use crate::{settings::Settings, surfaces};
+use crate::{
+    settings::{Driver, Settings},
+    surfaces,
+};
 
 /// Looks at the screen, and finds each agent's target as a delivery would, without touching anything.
 pub(super) fn checks(settings: &Settings) -> Vec<Check> {
-    let mut checks = screen();
+    let mut checks = vec![driver(settings.driver)];
+    checks.extend(screen(settings));
     for kind in [SurfaceKind::Desktop, SurfaceKind::Simulated] {
         let agents: Vec<&Agent> =
             settings.agents.iter().map(|(agent, _)| agent).filter(|agent| agent.surface == kind).collect();
@@ -43,8 +50,25 @@ fn target(agent: &Agent, desktop: &mut dyn Desktop) -> Check {
     }
 }
 
-#[cfg(unix)]
-fn screen() -> Vec<Check> {
+/// What delivers, and what it can prove.
+fn driver(driver: Driver) -> Check {
+    match driver {
+        Driver::Verified => Check::ok("driver", "verified: each act is checked and done as one"),
+        Driver::Portable => Check::ok("driver", format!("portable: {}", portable::PROVES)),
+    }
+}
+
+#[cfg(any(windows, target_os = "macos"))]
+fn screen(_: &Settings) -> Vec<Check> {
+    let check = |finding: portable::Finding| match finding.advice {
+        None => Check::ok(finding.name, finding.seen),
+        Some(advice) => Check::fail(finding.name, finding.seen, advice),
+    };
+    portable::findings().into_iter().map(check).collect()
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn screen(settings: &Settings) -> Vec<Check> {
     use deliver::desktop::x11;
 
     use crate::env_vars;
@@ -53,7 +77,9 @@ fn screen() -> Vec<Check> {
         Ok(probe) => probe,
         Err(refusal) => {
             let advice = match env_vars::is_set(env_vars::WAYLAND_DISPLAY) {
-                true => "Wayland lets no program type into another's window; run the agents under X11",
+                true => {
+                    "Wayland lets no program type into another's window; use tmux, inbox or exec, or an X11 session"
+                }
                 false => "set DISPLAY to a running X server (and XAUTHORITY to its key)",
             };
             return vec![Check::fail("display", refusal.to_string(), advice)];
@@ -67,8 +93,13 @@ fn screen() -> Vec<Check> {
             Check::fail("display", seen, "enable them in the X server: verified delivery needs each of them")
         }
         (true, true) => {
-            let seen = format!("{} is XWayland", probe.display);
-            Check::fail("display", seen, "verified delivery is refused there; run the agents under X11")
+            let seen = format!("{} is XWayland, where nothing says where keys go", probe.display);
+            match settings.allow_wayland {
+                true => {
+                    Check::warn("display", seen, "allowed by `desktop.allow_wayland`: each delivery is `uncertain`")
+                }
+                false => Check::fail("display", seen, "use tmux, inbox or exec, or an X11 session"),
+            }
         }
         (true, false) => Check::ok("display", format!("{} ({})", probe.display, probe.vendor)),
     };
@@ -81,9 +112,4 @@ fn screen() -> Vec<Check> {
     };
     let manager = probe.window_manager.unwrap_or_else(|| "none, which is no hindrance".to_owned());
     vec![display, Check::ok("screens", screens.join(", ")), Check::ok("window manager", manager), keeper]
-}
-
-#[cfg(not(unix))]
-fn screen() -> Vec<Check> {
-    vec![Check::fail("display", "no driver for this system is built yet", "send from an X11 session")]
 }

@@ -24,6 +24,8 @@
 //! What is seen nowhere: which of several text fields of one window has the focus, and on X11 a key that somebody else
 //! presses between those of a chord.
 
+#[cfg(any(windows, target_os = "macos"))]
+mod finding;
 mod hands;
 #[cfg(target_os = "macos")]
 mod macos;
@@ -34,6 +36,9 @@ mod windows;
 mod x11;
 
 use std::fmt;
+
+#[cfg(any(windows, target_os = "macos"))]
+pub use finding::{Finding, findings};
 
 use lock_core::{Moment, Permit};
 
@@ -46,6 +51,15 @@ use self::windows::Windows as Native;
 use self::x11::X11 as Native;
 use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
 
+/// What this driver proves on this system, in a line for people.
+pub const PROVES: &str = if cfg!(target_os = "macos") {
+    "focus is looked at before and after each act; who reads the clipboard is not seen, so that every Enter is `uncertain`"
+} else if cfg!(windows) {
+    "foreground changes and the first reader of the clipboard are seen; what led elsewhere, or was not seen, is `uncertain`"
+} else {
+    "what led keys elsewhere is seen, but not prevented, and is `uncertain`"
+};
+
 /// This system's desktop, driven by looking before and after each act.
 pub struct PortableDesktop {
     system: Native,
@@ -56,10 +70,14 @@ impl PortableDesktop {
     /// there is none. To be called before the lock is taken.
     ///
     /// # Errors
-    /// [`Refusal::NoDisplay`] says what is missing.
+    /// [`Refusal::NoDisplay`] says what is missing, [`Refusal::Wayland`] that it is XWayland.
     #[cfg(all(unix, not(target_os = "macos")))]
-    pub fn connect(display: Option<&str>, keeper: &super::x11::keeper::KeeperCommand) -> Result<Self, Refusal> {
-        Ok(Self { system: Native::connect(display, keeper)? })
+    pub fn connect(
+        xwayland: super::x11::XWayland,
+        display: Option<&str>,
+        keeper: &super::x11::keeper::KeeperCommand,
+    ) -> Result<Self, Refusal> {
+        Ok(Self { system: Native::connect(xwayland, display, keeper)? })
     }
 
     /// Connects to the desktop of this session. To be called before the lock is taken.

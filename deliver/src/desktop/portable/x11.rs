@@ -5,7 +5,7 @@ use lock_core::{Moment, Permit};
 use super::{hands::Hands, system::System};
 use crate::desktop::{
     Bound, Chord, Desktop as _, FetchRule, Fetched, Place, Refusal, Selection, Sight,
-    x11::{KeyStroke, X11Desktop, keeper::KeeperCommand},
+    x11::{KeyStroke, X11Desktop, XWayland, keeper::KeeperCommand},
 };
 
 /// An X11 display, seen by [`X11Desktop`] and touched by enigo.
@@ -15,8 +15,8 @@ pub(super) struct X11 {
 }
 
 impl X11 {
-    pub(super) fn connect(display: Option<&str>, keeper: &KeeperCommand) -> Result<Self, Refusal> {
-        let mut this = Self { eyes: X11Desktop::connect(display, keeper)?, hands: None };
+    pub(super) fn connect(xwayland: XWayland, display: Option<&str>, keeper: &KeeperCommand) -> Result<Self, Refusal> {
+        let mut this = Self { eyes: X11Desktop::connect_even_to(xwayland, display, keeper)?, hands: None };
         // Found out now, not under the lock: enigo refuses a keyboard without a free key.
         this.reach()?;
         Ok(this)

@@ -43,13 +43,25 @@ pub(super) struct Display {
     pub(super) root: Window,
     /// As the user named it.
     pub(super) name: String,
+    /// Whether a Wayland compositor is behind it.
+    pub(super) xwayland: bool,
+}
+
+/// What to do where the X server is XWayland: there keys go where the compositor leads them, and it tells nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum XWayland {
+    /// Refuse it.
+    #[default]
+    Refuse,
+    /// Deliver all the same; every Enter is then claimed as `uncertain`.
+    Doubt,
 }
 
 impl Display {
-    /// Connects, and refuses what cannot be delivered to with proof.
-    pub(super) fn connect(name: Option<&str>) -> Result<Self, Refusal> {
-        let display = Self::connect_ungated(name)?;
-        display.gate()?;
+    /// Connects, and refuses what cannot be delivered to.
+    pub(super) fn connect(name: Option<&str>, xwayland: XWayland) -> Result<Self, Refusal> {
+        let mut display = Self::connect_ungated(name)?;
+        display.gate(xwayland)?;
         Ok(display)
     }
 
@@ -66,11 +78,11 @@ impl Display {
             .map_err(ReplyError::from)
             .and_then(super::atoms::AtomsCookie::reply)
             .map_err(|error| refused(error.to_string()))?;
-        Ok(Self { x, atoms, root, name: shown })
+        Ok(Self { x, atoms, root, name: shown, xwayland: false })
     }
 
     /// Gates on the server's own answers: environment variables tell what a session was started as, not what it is.
-    fn gate(&self) -> Result<(), Refusal> {
+    fn gate(&mut self, xwayland: XWayland) -> Result<(), Refusal> {
         self.answer_soon();
         let refused = |why: String| Refusal::NoDisplay { display: self.name.clone(), why };
         for (extension, what_for) in NEEDED {
@@ -78,9 +90,9 @@ impl Display {
                 return Err(refused(format!("its server lacks the extension {extension} ({what_for})")));
             }
         }
-        if self.is_xwayland()? {
-            let why = "it is XWayland, where synthetic keys reach only some windows; use a tmux or inbox surface";
-            return Err(refused(why.into()));
+        self.xwayland = self.is_xwayland()?;
+        if self.xwayland && xwayland == XWayland::Refuse {
+            return Err(Refusal::Wayland { seen: format!("{} is XWayland", self.name) });
         }
         self.negotiate().during("asking for extension versions")
     }

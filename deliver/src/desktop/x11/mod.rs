@@ -58,6 +58,7 @@ use self::{
 };
 use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
 
+pub use connection::XWayland;
 #[cfg(not(target_os = "macos"))]
 pub(super) use keyboard::KeyStroke;
 pub use probe::{Probe, probe};
@@ -104,7 +105,15 @@ impl X11Desktop {
     /// # Errors
     /// [`Refusal::NoDisplay`] says what is missing; the server's own answers decide, not what a session is called.
     pub fn connect(display: Option<&str>, keeper: &KeeperCommand) -> Result<Self, Refusal> {
-        let display = Display::connect(display)?;
+        Self::connect_even_to(XWayland::Refuse, display, keeper)
+    }
+
+    /// As [`Self::connect`], with a choice about XWayland.
+    ///
+    /// # Errors
+    /// As there; [`Refusal::Wayland`] where it is refused.
+    pub fn connect_even_to(xwayland: XWayland, display: Option<&str>, keeper: &KeeperCommand) -> Result<Self, Refusal> {
+        let display = Display::connect(display, xwayland)?;
         let keyboard = Keyboard::read(&display)?;
         let probe_window = unseen_window(&display)?;
         let (keeper, watch) = KeeperClient::connect(&display, keeper)?;
@@ -155,7 +164,8 @@ impl X11Desktop {
 
 impl Desktop for X11Desktop {
     fn sight(&self) -> Sight {
-        Sight::FULL
+        let doubt = self.display.xwayland.then_some("its display is XWayland, whose compositor leads the keys");
+        Sight { doubt, ..Sight::FULL }
     }
 
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {

@@ -38,7 +38,7 @@ fn keeper_role() {
 #[allow(clippy::print_stdout, reason = "it talks to the test by its stdout")]
 fn grabber_role() {
     let Ok(name) = std::env::var(DISPLAY) else { return };
-    let display = Display::connect(Some(&name)).unwrap();
+    let display = Display::connect(Some(&name), Default::default()).unwrap();
     let (_keeper, watch) = KeeperClient::connect(&display, &keeper_command()).unwrap();
     let grab = ServerGrab::begin(&display, &watch).unwrap();
     display.round_trip("testing").unwrap();

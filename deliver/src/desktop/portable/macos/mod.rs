@@ -17,7 +17,7 @@ use lock_core::{Moment, Permit};
 use objc2_app_kit::NSPasteboard;
 
 use self::{accessibility::Permissions, keys::KeyStroke, window::Window};
-use super::{UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
+use super::{Finding, UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
 use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight};
 
 /// Looked at again this often: no event tells a program without windows where the focus is.
@@ -227,4 +227,24 @@ impl System for MacOs {
         let set = Clipboard::new().and_then(|mut clipboard| clipboard.set_text(former));
         set.map_err(|error| Refusal::ClipboardTaken { by: format!("nobody: it fails ({error})") })
     }
+}
+
+/// For `doctor`.
+pub(super) fn findings() -> Vec<Finding> {
+    let Permissions { accessibility, post_events, secure_input } = Permissions::now();
+    let finding = |name, fine: bool, [yes, no]: [&str; 2], advice| {
+        let seen = if fine { yes } else { no }.to_owned();
+        Finding { name, seen, advice: (!fine).then_some(advice) }
+    };
+    let settings = "allow it under Privacy & Security, Accessibility, in the System Settings";
+    vec![
+        finding("accessibility", accessibility, ["allowed", "not allowed"], settings),
+        finding("posting events", post_events, ["allowed", "not allowed"], settings),
+        finding(
+            "secure input",
+            !secure_input,
+            ["off", "a program keeps the keyboard to itself"],
+            "close the password prompt, or end the program that left it on",
+        ),
+    ]
 }

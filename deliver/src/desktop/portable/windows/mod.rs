@@ -22,7 +22,7 @@ use self::{
     screens::{RealPixels, VirtualDesktop},
     window::{Owner, Window},
 };
-use super::{UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
+use super::{Finding, UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
 use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight};
 
 /// Windows tells of a new foreground window a little later. So long before and after keys there must have been none.
@@ -294,6 +294,34 @@ impl System for Windows {
         let set = Clipboard::new().and_then(|mut clipboard| clipboard.set().exclude_from_history().text(former));
         set.map_err(|error| Refusal::ClipboardTaken { by: format!("somebody ({error})") })
     }
+}
+
+/// For `doctor`.
+pub(super) fn findings() -> Vec<Finding> {
+    let _pixels = RealPixels::on_this_thread();
+    let desktop = match session::input_desktop() {
+        Ok(name) if name == session::ORDINARY => Finding { name: "input desktop", seen: name, advice: None },
+        Ok(name) => {
+            let advice = Some("close the screen lock or the secure prompt");
+            Finding { name: "input desktop", seen: format!("{name} has the input"), advice }
+        }
+        Err(error) => {
+            let advice = Some("start this in an unlocked session of a user, not as a service");
+            Finding { name: "input desktop", seen: error.to_string(), advice }
+        }
+    };
+    let rights = match session::own_integrity() {
+        Ok(level) => {
+            let seen = format!("integrity {level:#x}; windows of programs with a higher one drop our keys (UIPI)");
+            Finding { name: "rights", seen, advice: None }
+        }
+        Err(error) => {
+            let advice = Some("without it, windows that drop our keys (UIPI) cannot be told from others");
+            Finding { name: "rights", seen: error.to_string(), advice }
+        }
+    };
+    let screens = Finding { name: "screens", seen: VirtualDesktop::now().to_string(), advice: None };
+    vec![desktop, rights, screens]
 }
 
 /// The clipboard's text, where it holds nothing else that would be lost.

@@ -20,7 +20,7 @@ use super::window::Process;
 use crate::desktop::Refusal;
 
 /// The desktop of programs; others are the screen lock and the secure prompts.
-const ORDINARY: &str = "Default";
+pub(super) const ORDINARY: &str = "Default";
 
 /// Names the desktop that has the input devices now.
 ///

@@ -34,7 +34,7 @@ use super::{
 use crate::desktop::{
     Refusal, Selection,
     x11::{
-        connection::{Display, During as _},
+        connection::{Display, During as _, XWayland},
         stream::wait_for,
     },
 };
@@ -74,7 +74,8 @@ impl Keeper {
             display: display.to_owned(),
             why: format!("its clipboard keeper cannot start: {error}"),
         };
-        let display = Display::connect(Some(display))?;
+        // It touches no device: whether to deliver there was its starter's to decide.
+        let display = Display::connect(Some(display), XWayland::Doubt)?;
         let window = own_window(&display)?;
         let nonce = sign(&display, window)?;
         let sides = [Side::new(display.atoms.CLIPBOARD), Side::new(AtomEnum::PRIMARY.into())];
