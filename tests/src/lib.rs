@@ -43,3 +43,5 @@ pub mod weston;
 pub mod xterm;
 #[cfg(target_os = "linux")]
 pub mod xvfb;
+#[cfg(target_os = "linux")]
+pub mod xvnc;

@@ -62,6 +62,7 @@ fn debian_package(tool: &str) -> &str {
     match tool {
         "Xvfb" => "xvfb",
         "Xwayland" => "xwayland",
+        "Xvnc" => "tigervnc-standalone-server",
         "setxkbmap" | "xkbcomp" => "x11-xkb-utils",
         "xdpyinfo" | "xprop" | "xwininfo" => "x11-utils",
         "convert" | "import" => "imagemagick",
