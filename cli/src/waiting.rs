@@ -1,10 +1,14 @@
 //! The one line that a wait prints: for whom, since when, which place.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
+use deliver::{PostponedObserver, desktop::Refusal};
 use lock_core::{DistributedLock, HeldLeases, Holder, KeyState, LockEvent, LockKey, Observer, Place, background};
 
 use crate::ui::Talk;
@@ -21,6 +25,17 @@ pub(crate) fn warn_of_malformed(held: &HeldLeases, talk: Talk) {
 pub(crate) fn announce(lock: &Arc<dyn DistributedLock>, talk: Talk) -> Observer {
     let announcer = Announcer::new(lock, talk);
     Observer::new(move |event| announcer.hear(event))
+}
+
+/// An observer that says why a delivery is postponed, and until when.
+pub(crate) fn announce_postponed(talk: Talk, idle: Duration) -> PostponedObserver {
+    PostponedObserver::new(move |refusal| {
+        let until = match refusal {
+            Refusal::Person { .. } => format!("; going on after {} without a touch", crate::args::show_span(idle)),
+            _ => "; going on when it has passed".to_owned(),
+        };
+        talk.say(&format!("waiting: {refusal}{until}"));
+    })
 }
 
 /// What [`announce`] is made of, for observers that listen for more.

@@ -7,24 +7,27 @@ use std::{
 };
 
 use lock_core::{
-    AcquireOptions, DistributedLock, DistributedLockExt, Guard, HeldLeases, LockKey, Moment, Observer, Priority,
-    TIMEOUT_DEFAULT, TTL_DEFAULT,
+    AcquireOptions, DistributedLock, HeldLeases, LockKey, Moment, Observer, Priority, TIMEOUT_DEFAULT, TTL_DEFAULT,
 };
 
 use crate::{
-    Agent, Delivery, Evidence, Journal, Message, Outcome, Receipt, SendError, Session, State, Stop, Surface,
-    desktop::{Refusal, Step},
+    Agent, Delivery, Journal, Message, PostponedObserver, Receipt, SendError, Session, Stop, Surface,
+    postponed::Sending,
 };
 
 /// Connections kept for the next delivery. One is enough for deliveries in a row; a few serve concurrent senders.
 const IDLE_SESSIONS_MAX: usize = 4;
 
+/// How long nobody may have used an input device before a delivery, unless set: a pause between two words, not between two
+/// thoughts.
+pub const IDLE_DEFAULT: Duration = Duration::from_millis(1500);
+
 /// Delivers messages, one at a time per key, from any number of tasks.
 pub struct Deliverer {
-    lock: Arc<dyn DistributedLock>,
-    key: LockKey,
+    pub(crate) lock: Arc<dyn DistributedLock>,
+    pub(crate) key: LockKey,
     surface: Arc<dyn Surface>,
-    journal: Arc<Journal>,
+    pub(crate) journal: Arc<Journal>,
     idle: Mutex<Vec<Box<dyn Session>>>,
 }
 
@@ -47,6 +50,10 @@ pub struct SendOptions {
     pub observer: Option<Observer>,
     /// Stops the sending before its paste.
     pub stop: Stop,
+    /// How long nobody may have used an input device: a person goes first.
+    pub idle: Duration,
+    /// Who hears why a delivery is postponed.
+    pub postponed: Option<PostponedObserver>,
 }
 
 impl Default for SendOptions {
@@ -60,12 +67,14 @@ impl Default for SendOptions {
             held: HeldLeases::default(),
             observer: None,
             stop: Stop::default(),
+            idle: IDLE_DEFAULT,
+            postponed: None,
         }
     }
 }
 
 impl SendOptions {
-    fn acquire(&self, asked: Moment) -> AcquireOptions {
+    pub(crate) fn acquire(&self, asked: Moment) -> AcquireOptions {
         let options = AcquireOptions::default()
             .priority(self.priority)
             .timeout((asked + self.timeout).remaining())
@@ -106,6 +115,9 @@ impl Deliverer {
 
     /// Connects, waits in line, delivers, and passes the lock on. Needs a tokio runtime.
     ///
+    /// What passes by itself (a person at work, an open menu, a window over the target) is waited for until the timeout,
+    /// as long as nothing was typed: the lock is given back meanwhile, and the place in line kept.
+    ///
     /// A message whose id was given and that was typed into this agent before is not typed again: its recorded receipt
     /// is returned.
     ///
@@ -123,37 +135,11 @@ impl Deliverer {
         }
         // Before the lock: a slow connection must not hold up the line.
         let session = self.session(message).await?;
-        let began = Moment::now();
-        let guard = match self.stand_in_line(asked, options).await {
-            Ok(guard) => guard,
-            Err(error) => {
-                self.keep(session);
-                return Err(error);
-            }
-        };
         // Who does not want to wait in line wants the delivery all the same.
         let time = if options.timeout.is_zero() { agent.profile.focus_timeout } else { options.timeout };
-        let delivery = Delivery { message: message.clone(), agent: agent.clone(), until: asked + time };
-        let task = Task {
-            delivery,
-            guard,
-            session,
-            waited: began.elapsed(),
-            journal: Arc::clone(&self.journal),
-            stop: options.stop.clone(),
-        };
-        // On a thread of its own, with the guard inside: a caller that is dropped meanwhile cuts nothing in the middle.
-        let done = tokio::task::spawn_blocking(move || task.run()).await;
-        let (guard, session, receipt) =
-            done.map_err(|source| SendError::Thread { id: message.id().clone(), source })?;
-        self.keep(session);
-        let released = guard.release().await;
-        let mut receipt = receipt?;
-        if let Err(error) = released {
-            tracing::error!(%error, source = ?std::error::Error::source(&error), "the lock was not released");
-            receipt.evidence.push(Evidence { step: Step::Release, seen: format!("not released: {error}") });
-        }
-        Ok(receipt)
+        let (until, idle) = (asked + time, options.idle);
+        let delivery = Delivery { message: message.clone(), agent: agent.clone(), until, idle };
+        Sending::new(self, session, delivery, options, asked).run().await
     }
 
     /// Sends each message to its agent, in order, each with its own place in line, over one connection.
@@ -172,15 +158,7 @@ impl Deliverer {
         receipts
     }
 
-    async fn stand_in_line(&self, asked: Moment, options: &SendOptions) -> Result<Guard, SendError> {
-        let acquire = options.acquire(asked);
-        tokio::select! {
-            biased;
-            by = options.stop.wait() => Err(SendError::Stopped(by)),
-            guard = self.lock.acquire(&self.key, &acquire) => guard.map_err(SendError::Lock),
-        }
-    }
-
+    /// A connection that is ready to deliver.
     async fn session(&self, message: &Message) -> Result<Box<dyn Session>, SendError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if let Some(session) = idle {
@@ -192,77 +170,11 @@ impl Deliverer {
         connected.map_err(SendError::Surface)
     }
 
-    fn keep(&self, session: Box<dyn Session>) {
+    /// Takes back a connection for the next delivery.
+    pub(crate) fn keep(&self, session: Box<dyn Session>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if session.is_usable() && idle.len() < IDLE_SESSIONS_MAX {
             idle.push(session);
         }
     }
-}
-
-/// One delivery under the lock, on its own thread.
-struct Task {
-    delivery: Delivery,
-    guard: Guard,
-    session: Box<dyn Session>,
-    waited: Duration,
-    journal: Arc<Journal>,
-    stop: Stop,
-}
-
-impl Task {
-    fn run(mut self) -> (Guard, Box<dyn Session>, Result<Receipt, SendError>) {
-        let receipt = self.deliver();
-        (self.guard, self.session, receipt)
-    }
-
-    fn deliver(&mut self) -> Result<Receipt, SendError> {
-        let began = Moment::now();
-        let Delivery { message, agent, .. } = &self.delivery;
-        if let Some(recorded) = self.recorded()? {
-            return Ok(recorded);
-        }
-        let permit = self.guard.permit();
-        let mut entry = self.journal.begin(message, &agent.name, &permit).map_err(SendError::Journal)?;
-        let unsent = entry.unsent_before().map_err(SendError::Journal)?;
-        let outcome = match self.stop.requested() {
-            Some(by) => Outcome::rejected(Refusal::Stopped(by).reason()),
-            None => self.session.deliver(&self.delivery, &permit, &mut entry, &self.stop),
-        };
-        let outcome = match unsent {
-            Some(earlier) => outcome.glued_to(&earlier),
-            None => outcome,
-        };
-        let mut receipt = Receipt::new(message.id().clone(), &agent.name, outcome);
-        receipt.token = Some(permit.token());
-        receipt.ticket = Some(permit.ticket());
-        receipt.waited = whole_microseconds(self.waited);
-        receipt.took = whole_microseconds(began.elapsed());
-        if let Err(error) = entry.finish(&receipt) {
-            // What was done stays true; only a later look at the journal will know less of it.
-            tracing::error!(%error, source = ?std::error::Error::source(&error), "the outcome was not recorded");
-            receipt.evidence.push(Evidence { step: Step::Release, seen: format!("outcome not recorded: {error}") });
-        }
-        Ok(receipt)
-    }
-
-    /// The receipt of an earlier delivery under the same id that typed, or may have. Looked for under the lock: two
-    /// senders of one id come one after the other.
-    fn recorded(&self) -> Result<Option<Receipt>, SendError> {
-        let Delivery { message, agent, .. } = &self.delivery;
-        if !message.id_was_given() {
-            return Ok(None);
-        }
-        let recorded = self.journal.recorded(message.id(), &agent.name).map_err(SendError::Journal)?;
-        let Some(recorded) = recorded else { return Ok(None) };
-        if recorded.digest != message.digest() {
-            return Err(SendError::Conflict { id: message.id().clone(), agent: agent.name.clone() });
-        }
-        Ok((recorded.state != State::Rejected).then(|| recorded.into_receipt()))
-    }
-}
-
-/// As the journal keeps it, so that a receipt reads back as it was given.
-const fn whole_microseconds(span: Duration) -> Duration {
-    Duration::from_micros(span.as_micros() as u64)
 }

@@ -1,8 +1,13 @@
 //! Surfaces: ways into agents, each used only under a permit.
 
+use std::time::Duration;
+
 use lock_core::{Moment, Permit};
 
-use crate::{Agent, JournalEntry, Message, Outcome, Stop, desktop::Refusal};
+use crate::{
+    Agent, JournalEntry, Message, Outcome, Stop, Waiting,
+    desktop::{Hindrance, Refusal},
+};
 
 /// One delivery to be made.
 #[derive(Debug, Clone)]
@@ -13,6 +18,8 @@ pub struct Delivery {
     pub agent: Agent,
     /// Until when the paste must have been pressed; from then on the profile's timeouts count.
     pub until: Moment,
+    /// How long nobody may have used an input device before it.
+    pub idle: Duration,
 }
 
 /// A way into agents. Shared by all senders of a process.
@@ -31,6 +38,21 @@ pub trait Session: Send {
     /// before Enter, and looks at `stop` up to the paste. Tries nothing twice.
     fn deliver(&mut self, delivery: &Delivery, permit: &Permit<'_>, journal: &mut JournalEntry, stop: &Stop)
     -> Outcome;
+
+    /// Whom what was in the way of the last delivery hinders, where that typed nothing and the hindrance passes by itself.
+    /// On surfaces where nothing does: `None`.
+    fn hindrance(&self) -> Option<Hindrance> {
+        None
+    }
+
+    /// Waits until it makes sense to try the last delivery again, without the lock and without touching anything.
+    ///
+    /// # Errors
+    /// What is in the way still, when `waiting` is to end; or why that cannot be told.
+    fn await_passed(&mut self, waiting: &Waiting) -> Result<(), Refusal> {
+        let _nothing_to_wait_for = waiting;
+        Ok(())
+    }
 
     /// Whether the session can deliver again. A broken one is replaced by a new connection.
     fn is_usable(&self) -> bool;

@@ -29,7 +29,13 @@ fn impatient() -> Profile {
     Profile { focus_timeout, fetch_timeout, ..Profile::default() }
 }
 
-/// One delivery of "text" to `Agent-1` of two, with `faults`; the receipt, and what arrived unless the desktop died.
+/// Without a wait: what would be waited for is told at once.
+fn at_once() -> SendOptions {
+    SendOptions { timeout: Duration::ZERO, ..SendOptions::default() }
+}
+
+/// One delivery of "text" to `Agent-1` of two, with `faults`, which waits for nothing to pass; the receipt, and what arrived
+/// unless the desktop died.
 async fn with_faults(faults: Vec<Fault>, fetches: u32, profile: Profile) -> (Receipt, Option<Log>) {
     let root = tempfile::tempdir().unwrap();
     let desktop = desktop(2, fetches);
@@ -38,7 +44,7 @@ async fn with_faults(faults: Vec<Fault>, fetches: u32, profile: Profile) -> (Rec
         control.fault(fault).unwrap();
     }
     let deliverer = deliverer(desktop.address(), thread_lock(), root.path());
-    let receipt = deliverer.send(&message("text"), &agent(1, profile), &SendOptions::default()).await.unwrap();
+    let receipt = deliverer.send(&message("text"), &agent(1, profile), &at_once()).await.unwrap();
     let recorded = deliverer.journal().history().unwrap();
     assert_eq!(recorded.last().unwrap().state, receipt.state);
     (receipt, control.log().ok())
@@ -273,7 +279,7 @@ async fn the_same_id_is_typed_once_and_other_text_under_it_is_a_conflict() {
     let (to, options) = (agent(1, Profile::default()), SendOptions::default());
     let mut control = Control::connect(desktop.address()).unwrap();
     control.fault(Fault::before(Step::Click, FaultKind::Grab { held: true })).unwrap();
-    let refused = deliverer.send(&message_with_id("text", "id-1"), &to, &options).await.unwrap();
+    let refused = deliverer.send(&message_with_id("text", "id-1"), &to, &at_once()).await.unwrap();
     assert_eq!(refused.state, State::Rejected);
     control.fault(Fault::now(FaultKind::Grab { held: false })).unwrap();
     // Nothing was typed, so the id may be tried again; from then on it may not.

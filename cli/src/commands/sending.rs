@@ -159,6 +159,8 @@ impl<'a> Sending<'a> {
             held: self.settings.held.clone(),
             observer: Some(waiting::announce(lock, ui.talk())),
             stop: stop.clone(),
+            idle: self.settings.send.idle,
+            postponed: Some(waiting::announce_postponed(ui.talk(), self.settings.send.idle)),
         }
     }
 
@@ -223,7 +225,9 @@ impl Done<'_> {
             ExitStatus::UNCERTAIN => Some("look at the agent's window before sending again: it may be typed already"),
             ExitStatus::NO_LOCK => Some("nothing was typed; `talkstick status` shows who holds the lock"),
             ExitStatus::NO_TARGET => Some("nothing was typed; check the place with `talkstick doctor`"),
-            ExitStatus::BLOCKED => Some("nothing was typed; send again when the screen is free"),
+            ExitStatus::BLOCKED => {
+                Some("nothing was typed; send again when the screen is free, or raise --timeout (or send.timeout)")
+            }
             ExitStatus::REJECTED => Some("nothing was typed; it is safe to send again"),
             ExitStatus::CONFIG => Some("nothing was typed; `talkstick doctor` checks lock store and display"),
             _ => None,
@@ -246,7 +250,7 @@ fn exit_status(receipt: &Receipt) -> ExitStatus {
         "not_built" => ExitStatus::USAGE,
         "target_gone" | "ambiguous_target" | "outside_screens" => ExitStatus::NO_TARGET,
         "no_lock" => ExitStatus::NO_LOCK,
-        "covered" | "grabbed" | "interference" => ExitStatus::BLOCKED,
+        "covered" | "focus_elsewhere" | "grabbed" | "interference" => ExitStatus::BLOCKED,
         "id_conflict" => ExitStatus::CONFLICT,
         "lock_store" | "journal" | "no_display" | "wayland" | "no_such_key" | "higher_rights" => ExitStatus::CONFIG,
         _ => ExitStatus::REJECTED,

@@ -96,6 +96,8 @@ pub(crate) struct SendSettings {
     pub(crate) message_bytes_max: usize,
     /// The lock of this desktop.
     pub(crate) desktop_key: LockKey,
+    /// How long nobody may have used an input device.
+    pub(crate) idle: Duration,
 }
 
 /// How `run` waits and ends its child.
@@ -137,6 +139,7 @@ impl Settings {
             send: SendSettings {
                 timeout: raw.send.timeout.0,
                 message_bytes_max: raw.message.bytes_max,
+                idle: raw.human.idle.0,
                 desktop_key: LockKey::new(raw.desktop.key)
                     .map_err(|error| CommandError::config(format!("`desktop.key`: {error}")))?,
             },

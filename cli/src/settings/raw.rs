@@ -19,6 +19,7 @@ pub(crate) struct RawSettings {
     pub(crate) send: RawSend,
     pub(crate) message: RawMessage,
     pub(crate) desktop: RawDesktop,
+    pub(crate) human: RawHuman,
     pub(crate) run: RawRun,
     #[serde(default)]
     pub(crate) simulated: RawSimulated,
@@ -77,6 +78,11 @@ pub(crate) struct RawDesktop {
     pub(crate) key: String,
     pub(crate) driver: Driver,
     pub(crate) allow_wayland: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawHuman {
+    pub(crate) idle: Span,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -27,6 +27,8 @@ const TTL: Shape = Shape::Span(Duration::from_secs(1), Duration::from_secs(3600)
 const ANSWER: Shape = Shape::Span(Duration::from_millis(100), Duration::from_secs(60));
 /// The sweep is the net under lost wake-ups: it may be slow, but never off, and never a busy loop.
 const SWEEP: Shape = Shape::Span(Duration::from_millis(10), Duration::from_secs(60));
+/// A person who stops for longer has left; a delivery that waits longer would wait for nothing.
+const IDLE: Shape = Shape::Span(Duration::ZERO, Duration::from_secs(60));
 /// A line of a million is no line, and its file would be read at each change.
 const QUEUE: Shape = Shape::Whole(1, 1_000_000);
 /// The whole message stands in memory and goes through the clipboard.
@@ -91,6 +93,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Deliver to X11 programs through XWayland too, where nothing proves that it arrived: `uncertain` at best",
     )
     .is(Shape::Truth),
+    setting("human.idle", "\"1.5s\"", "How long nobody may have used mouse or keyboard before a delivery").is(IDLE),
     optional("simulated.address", "Where the simulated desktop listens, for agents whose surface is simulated")
         .is(Shape::Text),
     setting("run.timeout", "\"30s\"", "How long `run` waits for its lock").is(ANY_SPAN),

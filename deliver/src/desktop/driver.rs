@@ -87,6 +87,29 @@ pub trait Desktop: Send {
     /// How much this driver sees.
     fn sight(&self) -> Sight;
 
+    /// Watches for input that is not ours, from now on until [`Desktop::unwatch`]: each later act is checked with it, and
+    /// refuses with [`Refusal::Person`] if there was any. So does this where somebody was at work within `idle`, as far as
+    /// the system remembers. Returns what is not observed here, in words for the receipt.
+    ///
+    /// Without a permit, what is synthetic may be the act of whoever holds the lock, and does not count.
+    fn watch(&mut self, permit: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal>;
+
+    /// Watches no longer.
+    fn unwatch(&mut self);
+
+    /// What is in the way of another attempt: somebody at work within `idle`, or still what was in the way of the last one
+    /// (`hindrance`, if that is to be looked for); `None` when trying again makes sense. Touches nothing. To be asked while
+    /// watching without a permit.
+    fn still_hindered(
+        &mut self,
+        hindrance: Option<&Refusal>,
+        target: Option<&Bound>,
+        idle: Duration,
+    ) -> Result<Option<Refusal>, Refusal>;
+
+    /// Waits until something happened that may change the answer of [`Desktop::still_hindered`], or until `until`.
+    fn await_change(&mut self, until: Moment) -> Result<(), Refusal>;
+
     /// Finds the window that `place` names and where to click in it. Touches nothing.
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal>;
 

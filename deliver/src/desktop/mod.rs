@@ -11,5 +11,5 @@ pub mod x11;
 
 pub use driver::{Bound, Desktop, FetchRule, Fetched, Sight};
 pub use place::{BadChord, Chord, Place, Selection, WindowIdentity};
-pub use refusal::{Refusal, Step};
+pub use refusal::{Hindrance, Refusal, Step};
 pub use surface::DesktopSurface;

@@ -1,6 +1,6 @@
 //! Why a desktop did not do what it was asked.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Why a step was not done, as observed. `Display` is one line for the sender: what was seen, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +100,15 @@ pub enum Refusal {
         /// Keyboard, pointer or server.
         device: &'static str,
     },
-    /// A person or a stranger's synthetic input is at work.
+    /// A person has used an input device, or another program has made synthetic input.
+    #[error("somebody used {device} {:.1} s ago", ago.as_secs_f64())]
+    Person {
+        /// What was used.
+        device: String,
+        /// How long before it was noticed.
+        ago: Duration,
+    },
+    /// Keys, buttons or the pointer are not as an idle desktop has them.
     #[error("somebody else is using {device}")]
     Interference {
         /// What was touched.
@@ -147,7 +155,7 @@ impl Refusal {
             Self::FetchNotObserved { .. } => "fetch_not_observed",
             Self::Unobservable { .. } => "unobservable",
             Self::Grabbed { .. } => "grabbed",
-            Self::Interference { .. } => "interference",
+            Self::Person { .. } | Self::Interference { .. } => "interference",
             Self::NoSuchKey(_) => "no_such_key",
             Self::LeaseLost(_) => "lease_lost",
             Self::Stopped(_) => "stopped",
@@ -157,11 +165,39 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// What a delivery that typed nothing may wait for because it passes by itself, and what is then in the way of whom;
+    /// `None` for what stays.
+    #[must_use]
+    pub const fn hindrance(&self) -> Option<Hindrance> {
+        match self {
+            Self::Person { .. } | Self::Interference { .. } => Some(Hindrance::Desktop),
+            // A hotkey and a held server are no menu that somebody closes.
+            Self::Grabbed { device } => match device.as_bytes() {
+                b"keyboard" | b"pointer" => Some(Hindrance::Desktop),
+                _ => None,
+            },
+            Self::Covered { .. } | Self::FocusElsewhere { .. } => Some(Hindrance::Target),
+            _ => None,
+        }
+    }
+}
+
+/// Whom something is in the way of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hindrance {
+    /// Of everybody on the desktop: a person, a menu, a screen lock.
+    Desktop,
+    /// Of deliveries to this target only: another window over it, a dialog that has the focus.
+    Target,
+}
+
 /// A step, for the journal and for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "each is the protocol step of that name")]
 pub enum Step {
+    Watch,
     Bind,
     Click,
     Focus,
@@ -176,6 +212,7 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Watch => "looking for somebody at work",
             Self::Bind => "finding the target",
             Self::Click => "clicking",
             Self::Focus => "waiting for the focus",

@@ -191,6 +191,15 @@ impl JournalEntry {
         self.sync()
     }
 
+    /// Nothing was typed, and the same sender will try again. After a crash the delivery reads as `rejected`.
+    ///
+    /// # Errors
+    /// It is not recorded: after a crash the delivery may read as `uncertain`.
+    pub fn postpone(mut self, receipt: &Receipt, reason: &Reason) -> Result<(), JournalError> {
+        self.append(Mark::Postponed { reason: reason.clone() })?;
+        self.unsent.settle(receipt).map_err(|e| failed("remove a note beside", &self.path, e))
+    }
+
     /// What came of it. Survives the process at once; should the machine crash in the next seconds, the delivery reads
     /// as `uncertain`.
     ///

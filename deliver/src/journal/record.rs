@@ -18,10 +18,21 @@ pub(super) struct Record {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "mark", rename_all = "lowercase")]
 pub(super) enum Mark {
-    Claimed { digest: String, from: String, token: FencingToken, ticket: u64 },
+    Claimed {
+        digest: String,
+        from: String,
+        token: FencingToken,
+        ticket: u64,
+    },
     Pasting,
     Submitting,
-    Done { receipt: Box<Receipt> },
+    /// Given back untyped, to be tried again by the same sender.
+    Postponed {
+        reason: Reason,
+    },
+    Done {
+        receipt: Box<Receipt>,
+    },
 }
 
 /// What the journal says of one delivery.
@@ -45,6 +56,8 @@ pub struct Recorded {
     pub state: State,
     /// Whether the intent to press Enter is on record.
     pub submitting: bool,
+    /// Whether it was given back untyped, to be tried again.
+    pub postponed: bool,
     /// The receipt, if its sender lived to write it.
     pub receipt: Option<Receipt>,
 }
@@ -64,6 +77,7 @@ impl Recorded {
                     ticket,
                     state: State::Rejected,
                     submitting: false,
+                    postponed: false,
                     receipt: None,
                 });
             }
@@ -77,16 +91,18 @@ impl Recorded {
 
     /// Adds a line to the deliveries it may belong to.
     pub(super) fn collect(deliveries: &mut Vec<Self>, record: Record) {
-        let same = |known: &&mut Self| known.id == record.id && known.agent == record.agent;
+        let same = |known: &Self| known.id == record.id && known.agent == record.agent;
         match record.mark {
             Mark::Claimed { .. } => {
-                let mut new = None;
+                // A postponed delivery that was taken up again is one delivery.
+                let before = deliveries.iter().rposition(|known| same(known) && known.postponed);
+                let mut new = before.map(|at| deliveries.remove(at));
                 Self::take_up(&mut new, record);
                 deliveries.extend(new);
             }
             // The holder writes one entry at a time, so it is among the last; found from the end.
             mark => {
-                if let Some(known) = deliveries.iter_mut().rev().find(same) {
+                if let Some(known) = deliveries.iter_mut().rev().find(|known| same(known)) {
                     known.advance(mark);
                 }
             }
@@ -98,6 +114,10 @@ impl Recorded {
             Mark::Claimed { .. } => {}
             Mark::Pasting => self.state = State::Uncertain,
             Mark::Submitting => self.submitting = true,
+            Mark::Postponed { .. } => {
+                self.state = State::Rejected;
+                self.postponed = true;
+            }
             Mark::Done { receipt } => {
                 self.state = receipt.state;
                 self.receipt = Some(*receipt);

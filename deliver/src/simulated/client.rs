@@ -60,6 +60,39 @@ impl Desktop for SimulatedDesktop {
         Sight::FULL
     }
 
+    fn watch(&mut self, _: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
+        let request = Request::Watch { idle_ms: milliseconds(idle) };
+        self.ask("looking for a person", &request, Duration::ZERO).map(|_| Vec::new())
+    }
+
+    fn unwatch(&mut self) {
+        if let Err(refusal) = self.ask("watching no longer", &Request::Unwatch, Duration::ZERO) {
+            tracing::debug!(%refusal, "the watch ended with its connection");
+        }
+    }
+
+    fn still_hindered(
+        &mut self,
+        hindrance: Option<&Refusal>,
+        target: Option<&Bound>,
+        idle: Duration,
+    ) -> Result<Option<Refusal>, Refusal> {
+        let by = hindrance.map(|refusal| refusal.code().to_owned()).unwrap_or_default();
+        let window = target.map(|target| target.window);
+        let request = Request::StillHindered { by, window, idle_ms: milliseconds(idle) };
+        match self.ask("looking at what is in the way", &request, Duration::ZERO) {
+            Ok(_) => Ok(None),
+            Err(refusal) if refusal.hindrance().is_some() => Ok(Some(refusal)),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {
+        let within = until.remaining();
+        let request = Request::AwaitChange { within_ms: milliseconds(within) };
+        self.ask("waiting for a change", &request, within).map(drop)
+    }
+
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
         match self.ask("finding the target", &Request::Bind { place: place.clone() }, Duration::ZERO)? {
             Reply::Bound { window, client, point, description } => Ok(Bound { window, client, point, description }),

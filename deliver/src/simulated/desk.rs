@@ -73,6 +73,7 @@ impl Desk {
             Request::AwaitFetched { window, fetches, quiet_us, within_ms } => {
                 self.await_fetched(client, window, fetches, Duration::from_micros(quiet_us), within_ms)
             }
+            Request::AwaitChange { within_ms } => Ok(self.await_change(within_ms)),
             Request::Log => Ok(self.log()),
             Request::Fault { fault } => self.lay(fault),
             request => {
@@ -101,6 +102,12 @@ impl Desk {
             }
             world = self.wait(world, left);
         }
+    }
+
+    fn await_change(&self, within_ms: u64) -> Reply {
+        let span = Duration::from_millis(within_ms).min(WAIT_MAX);
+        drop(self.wait(self.world(), span));
+        Reply::Done
     }
 
     fn await_fetched(

@@ -1,5 +1,7 @@
 //! Refusals as they go over the socket.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::desktop::Refusal;
@@ -16,6 +18,7 @@ pub(super) enum Refused {
     ClipboardTaken { by: String },
     NotFetched { by_target: u32, expected: u32, by_others: u32 },
     Grabbed,
+    Person { device: String, ago_ms: u64 },
     Interference { device: String },
     NoSuchKey { key: String },
 }
@@ -33,6 +36,7 @@ impl From<Refused> for Refusal {
                 Self::NotFetched { by_target, expected, by_others }
             }
             Refused::Grabbed => Self::Grabbed { device: "keyboard" },
+            Refused::Person { device, ago_ms } => Self::Person { device, ago: Duration::from_millis(ago_ms) },
             Refused::Interference { device } => Self::Interference { device },
             Refused::NoSuchKey { key } => Self::NoSuchKey(key),
         }

@@ -1,6 +1,6 @@
 //! What one request does to the desktop's world, which is locked meanwhile: check and act are one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     FaultKind,
@@ -21,17 +21,36 @@ pub(super) struct Client {
     selection: Option<Selection>,
     /// Where the pointer was before our click, and where we put it.
     moved: Option<((i32, i32), (i32, i32))>,
+    /// Since when it watches for a person.
+    watching: Option<Instant>,
 }
 
 impl Client {
     pub(super) const fn new(id: u64) -> Self {
-        Self { actor: Actor::Client(id), target: None, point: (0, 0), selection: None, moved: None }
+        let actor = Actor::Client(id);
+        Self { actor, target: None, point: (0, 0), selection: None, moved: None, watching: None }
     }
 }
 
 impl World {
     pub(super) fn answer(&mut self, client: &mut Client, request: Request) -> Result<Reply, Refused> {
         match request {
+            Request::Watch { idle_ms } => {
+                let idle = Duration::from_millis(idle_ms);
+                client.watching = Instant::now().checked_sub(idle);
+                self.nobody_since(client)?;
+                client.watching = Some(Instant::now());
+                Ok(Reply::Done)
+            }
+            Request::Unwatch => {
+                client.watching = None;
+                Ok(Reply::Done)
+            }
+            Request::StillHindered { by, window, idle_ms } => {
+                client.watching = Instant::now().checked_sub(Duration::from_millis(idle_ms));
+                self.nobody_since(client)?;
+                self.hindered(client, &by, window)
+            }
             Request::Bind { place } => self.bind(client, &place),
             Request::Sweep => Ok(Reply::Swept { released: Vec::new() }),
             Request::Click { window } => self.verified_click(client, window),
@@ -100,9 +119,35 @@ impl World {
         }
     }
 
+    /// Whether a person was at work since the client watches.
+    fn nobody_since(&self, client: &Client) -> Result<(), Refused> {
+        let (Some(since), Some(person_at)) = (client.watching, self.person_at) else { return Ok(()) };
+        match person_at >= since {
+            true => {
+                let ago_ms = u64::try_from(person_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+                Err(Refused::Person { device: "the keyboard".into(), ago_ms })
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Whether what was in the way still is.
+    fn hindered(&self, client: &Client, by: &str, window: Option<u64>) -> Result<Reply, Refused> {
+        let target = window.map(|window| self.alive(window)).transpose()?;
+        match (by, target) {
+            ("grabbed", _) if self.grabbed => Err(Refused::Grabbed),
+            ("covered", Some(index)) => self.uncovered(index, client.point).map(|()| Reply::Done),
+            ("focus_elsewhere", Some(index)) if self.focus != Some(index) => {
+                Err(Refused::FocusElsewhere { on: self.focus_name() })
+            }
+            _ => Ok(Reply::Done),
+        }
+    }
+
     fn verified_click(&mut self, client: &mut Client, window: u64) -> Result<Reply, Refused> {
         let index = self.alive(window)?;
         let point = client.point;
+        self.nobody_since(client)?;
         self.uncovered(index, point)?;
         if self.grabbed {
             return Err(Refused::Grabbed);
@@ -119,6 +164,7 @@ impl World {
         if self.grabbed {
             return Err(Refused::Grabbed);
         }
+        self.nobody_since(client)?;
         if self.last_input != Some(client.actor) {
             return Err(Refused::Interference { device: "the keyboard or the pointer".into() });
         }

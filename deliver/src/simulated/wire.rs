@@ -17,6 +17,10 @@ const LINE_BYTES_MAX: u64 = 1 << 20;
 #[serde(tag = "op", rename_all = "snake_case")]
 pub(super) enum Request {
     Hello { key: String },
+    Watch { idle_ms: u64 },
+    Unwatch,
+    StillHindered { by: String, window: Option<u64>, idle_ms: u64 },
+    AwaitChange { within_ms: u64 },
     Bind { place: Place },
     Sweep,
     Click { window: u64 },

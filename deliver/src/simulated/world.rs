@@ -34,6 +34,8 @@ pub(super) struct World {
     pub(super) grabbed: bool,
     /// Who last clicked or pressed a key.
     pub(super) last_input: Option<Actor>,
+    /// When a person last did something.
+    pub(super) person_at: Option<Instant>,
     /// Faults that wait for their step.
     pub(super) faults: Vec<Fault>,
     lost_keys: u32,
@@ -61,6 +63,7 @@ impl World {
             clipboards: Default::default(),
             grabbed: false,
             last_input: None,
+            person_at: None,
             faults: Vec::new(),
             lost_keys: 0,
             submissions: 0,
@@ -167,6 +170,7 @@ impl World {
     /// A person types into what has the focus.
     pub(super) fn person_types(&mut self, text: &str) {
         self.last_input = Some(Actor::Stranger);
+        self.person_at = Some(Instant::now());
         if let Some(focus) = self.focus {
             self.write(focus, text);
         }

@@ -23,6 +23,8 @@ pub(crate) fn flipper(bout: Bout) -> Tally {
     // Impatient windows take an Enter that comes to them as it comes.
     let behaviour = Behaviour { waiting: Waiting::Impatient, ..Behaviour::default() };
     let mut arena = bout.arena(&Options { count: 2, managed: bout.managed, behaviour, ..Options::default() });
+    // The focus never comes to rest.
+    arena.timeout = "1s";
     let (client, _) = arena.client();
     let windows = [arena.window(0), arena.window(1)];
     let flip = move |over: &std::sync::atomic::AtomicBool| {

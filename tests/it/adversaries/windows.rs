@@ -38,13 +38,16 @@ fn both_ways(bout: Bout, fight: impl Fn(Bout, By) -> Tally) -> Tally {
 /// Two agents.
 fn arena(bout: Bout, by: By) -> Arena {
     let options = Options { count: 2, managed: bout.managed, ..Options::default() };
-    match by {
+    let mut arena = match by {
         By::Point => bout.impatient_arena(&options),
         By::Title => {
             let place = "[agents.Agent-1]\nprofile = \"impatient\"\nwindow = { title = \"Agent-1\" }\n";
             bout.arena_with(&options, |_| IMPATIENT.to_owned() + place)
         }
-    }
+    };
+    // What is in the way stays there.
+    arena.timeout = "1s";
+    arena
 }
 
 /// One delivery to the first agent, and `strike` in the middle of it.

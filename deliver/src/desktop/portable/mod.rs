@@ -35,7 +35,7 @@ mod windows;
 #[cfg(all(unix, not(target_os = "macos")))]
 mod x11;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 #[cfg(any(windows, target_os = "macos"))]
 pub use finding::{Finding, findings};
@@ -103,6 +103,27 @@ impl fmt::Debug for PortableDesktop {
 impl Desktop for PortableDesktop {
     fn sight(&self) -> Sight {
         self.system.sight()
+    }
+
+    fn watch(&mut self, _: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
+        self.system.watch(idle)
+    }
+
+    fn unwatch(&mut self) {
+        self.system.unwatch();
+    }
+
+    fn still_hindered(
+        &mut self,
+        hindrance: Option<&Refusal>,
+        target: Option<&Bound>,
+        idle: Duration,
+    ) -> Result<Option<Refusal>, Refusal> {
+        self.system.still_hindered(hindrance, target, idle)
+    }
+
+    fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {
+        self.system.await_change(until)
     }
 
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {

@@ -1,5 +1,7 @@
 //! What one system lets the portable driver see and do.
 
+use std::time::Duration;
+
 use lock_core::{Moment, Permit};
 
 use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight};
@@ -11,6 +13,34 @@ pub(super) trait System: Send {
 
     /// What this system lets be seen.
     fn sight(&self) -> Sight;
+
+    /// As [`crate::desktop::Desktop::watch`]. Systems that do not tell whose input there was say so.
+    fn watch(&mut self, idle: Duration) -> Result<Vec<String>, Refusal> {
+        let _not_looked_back = idle;
+        Ok(vec![
+            "a person at mouse or keyboard is not observed here, except by the keys and buttons that they hold".into(),
+        ])
+    }
+
+    /// As [`crate::desktop::Desktop::unwatch`].
+    fn unwatch(&mut self) {}
+
+    /// As [`crate::desktop::Desktop::still_hindered`]. Where it is not known, the next attempt finds out: it looks before it
+    /// touches anything.
+    fn still_hindered(
+        &mut self,
+        _hindrance: Option<&Refusal>,
+        _target: Option<&Bound>,
+        _idle: Duration,
+    ) -> Result<Option<Refusal>, Refusal> {
+        Ok(None)
+    }
+
+    /// As [`crate::desktop::Desktop::await_change`]. Without events of a change, the time is all that there is to wait for.
+    fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {
+        std::thread::sleep(until.remaining());
+        Ok(())
+    }
 
     /// Finds the window that `place` names. Touches nothing.
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal>;

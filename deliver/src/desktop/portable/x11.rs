@@ -1,5 +1,7 @@
 //! X11: enigo's hands, while the verified driver's eyes and clipboard look on over a connection of their own.
 
+use std::time::Duration;
+
 use lock_core::{Moment, Permit};
 
 use super::{hands::Hands, system::System};
@@ -43,6 +45,27 @@ impl System for X11 {
 
     fn sight(&self) -> Sight {
         self.eyes.sight()
+    }
+
+    fn watch(&mut self, idle: Duration) -> Result<Vec<String>, Refusal> {
+        self.eyes.begin_watch_of_real_devices(idle)
+    }
+
+    fn unwatch(&mut self) {
+        self.eyes.unwatch();
+    }
+
+    fn still_hindered(
+        &mut self,
+        hindrance: Option<&Refusal>,
+        target: Option<&Bound>,
+        idle: Duration,
+    ) -> Result<Option<Refusal>, Refusal> {
+        self.eyes.still_hindered(hindrance, target, idle)
+    }
+
+    fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {
+        self.eyes.await_change(until)
     }
 
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {

@@ -2,6 +2,7 @@
 //!
 //! | step | what is done | a refusal there means |
 //! |---|---|---|
+//! | watch | see that nobody is at work, and watch for input from then on | `rejected` |
 //! | bind | find the window and the point in it | `rejected` |
 //! | click | release a dead predecessor's keys, then move and click, checked and done as one act | `rejected` |
 //! | focus | wait until the focus is on the target | `rejected` |
@@ -18,22 +19,29 @@ use std::time::Duration;
 
 use lock_core::{Moment, Permit};
 
+pub use hindered::{Hindered, await_passed};
+
 use super::{Bound, Desktop, FetchRule, Fetched, Refusal, Sight, Step};
 use crate::{Delivery, Evidence, JournalEntry, JournalError, Outcome, Reason, State, Stop};
 
-/// Makes one delivery. Blocking; every wait in it has a deadline.
+/// Makes one delivery. Blocking; every wait in it has a deadline. Where something that passes by itself was in the way and
+/// nothing was typed, it is told beside the outcome; `before` is what an earlier attempt had bound then.
 pub fn deliver(
     desktop: &mut dyn Desktop,
     delivery: &Delivery,
     permit: &Permit<'_>,
     journal: &mut JournalEntry,
     stop: &Stop,
-) -> Outcome {
+    before: Option<&Bound>,
+) -> (Outcome, Option<Hindered>) {
     let (reached, evidence) = (Reached::Nothing, Vec::new());
-    let mut run = Run { desktop, delivery, permit, journal, stop, reached, evidence, doubt: None };
+    let mut run =
+        Run { desktop, delivery, permit, journal, stop, reached, evidence, doubt: None, before, target: None };
     let failed = run.steps().err();
     run.restore();
-    run.outcome(failed)
+    run.desktop.unwatch();
+    let hindered = failed.as_ref().and_then(|(step, failure)| run.hindered(*step, failure));
+    (run.outcome(failed), hindered)
 }
 
 /// How far the delivery has come. The order is the claim: see [`Run::outcome`].
@@ -88,11 +96,17 @@ struct Run<'a> {
     evidence: Vec<Evidence>,
     /// Why an Enter that was pressed is not claimed.
     doubt: Option<Refusal>,
+    /// What an earlier attempt had bound.
+    before: Option<&'a Bound>,
+    /// What was bound.
+    target: Option<Bound>,
 }
 
 impl Run<'_> {
     fn steps(&mut self) -> Result<(), (Step, Failure)> {
+        self.step(Step::Watch, Self::watch)?;
         let target = self.step(Step::Bind, Self::bind)?;
+        self.target = Some(target.clone());
         self.step(Step::Click, |run| run.click(&target))?;
         self.step(Step::Focus, |run| run.await_focus(&target))?;
         self.step(Step::Offer, Self::offer)?;
@@ -127,11 +141,33 @@ impl Run<'_> {
         self.evidence.push(Evidence { step, seen: seen.into() });
     }
 
+    fn watch(&mut self) -> Result<(), Failure> {
+        for unseen in self.desktop.watch(Some(self.permit), self.delivery.idle)? {
+            self.saw(Step::Watch, unseen);
+        }
+        Ok(())
+    }
+
     fn bind(&mut self) -> Result<Bound, Failure> {
-        let target = self.desktop.bind(&self.delivery.agent.place)?;
+        let place = &self.delivery.agent.place;
+        let target = self.desktop.bind(place)?;
+        if let Some(before) = self.before.filter(|_| place.window.is_none()) {
+            self.refuse_another(&target, before)?;
+        }
         let (x, y) = target.point;
         self.saw(Step::Bind, format!("{} at ({x}, {y})", target.description));
         Ok(target)
+    }
+
+    /// A point names no window: what it was bound to first is what the message is for.
+    fn refuse_another(&mut self, found: &Bound, before: &Bound) -> Result<(), Failure> {
+        if (found.window, found.client) == (before.window, before.client) {
+            return Ok(());
+        }
+        let covered = Refusal::Covered { by: found.description.clone() };
+        let still = self.desktop.still_hindered(Some(&covered), Some(before), Duration::ZERO)?;
+        let moved = || Refusal::TargetGone(format!("{} lies there now, not {}", found.description, before.description));
+        Err(still.unwrap_or_else(moved).into())
     }
 
     fn click(&mut self, target: &Bound) -> Result<(), Failure> {
@@ -235,6 +271,12 @@ impl Run<'_> {
         }
     }
 
+    fn hindered(&self, step: Step, failure: &Failure) -> Option<Hindered> {
+        let Failure::Refused(refusal) = failure else { return None };
+        let hindrance = refusal.hindrance().filter(|_| self.reached < Reached::Pasted)?;
+        Some(Hindered { hindrance, step, refusal: refusal.clone(), target: self.target.clone() })
+    }
+
     fn outcome(self, failed: Option<(Step, Failure)>) -> Outcome {
         let typed = self.reached >= Reached::Pasted;
         let submitted = self.reached == Reached::Submitted && self.doubt.is_none();
@@ -262,5 +304,6 @@ impl Refusal {
     }
 }
 
+mod hindered;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,9 @@ struct Script {
     /// Raised before the call of that name.
     stop: Option<(&'static str, Stop)>,
     waits: u32,
+    /// What is still in the way, last first.
+    still: Vec<Refusal>,
+    watching: bool,
     sight: Sight,
 }
 
@@ -39,6 +42,23 @@ impl Script {
 impl Desktop for Script {
     fn sight(&self) -> Sight {
         self.sight
+    }
+    fn watch(&mut self, _: Option<&Permit<'_>>, _: Duration) -> Result<Vec<String>, Refusal> {
+        self.call("watch").map(|()| Vec::new())
+    }
+    fn unwatch(&mut self) {
+        self.watching = false;
+    }
+    fn still_hindered(
+        &mut self,
+        _: Option<&Refusal>,
+        _: Option<&Bound>,
+        _: Duration,
+    ) -> Result<Option<Refusal>, Refusal> {
+        Ok(self.still.pop())
+    }
+    fn await_change(&mut self, _: Moment) -> Result<(), Refusal> {
+        self.call("change")
     }
     fn bind(&mut self, _: &Place) -> Result<Bound, Refusal> {
         self.call("bind")?;
@@ -73,7 +93,8 @@ impl Desktop for Script {
     }
 }
 
-const ALL: [&str; 10] = ["bind", "sweep", "click", "focus", "offer", "paste", "fetch", "enter", "quiet", "restore"];
+const ALL: [&str; 11] =
+    ["watch", "bind", "sweep", "click", "focus", "offer", "paste", "fetch", "enter", "quiet", "restore"];
 
 /// One delivery by the script, and what a crash right before its end would have left in the journal.
 async fn run(script: &mut Script, stop: &Stop) -> (Outcome, State) {
@@ -90,16 +111,26 @@ async fn run_within(script: &mut Script, stop: &Stop, time: Duration) -> (Outcom
     let agent = Agent { name: "A".into(), surface: SurfaceKind::Desktop, place, profile: Profile::default() };
     let (message, _) = Message::new("text").unwrap();
     let until = Moment::now() + time;
-    let delivery = Delivery { message, agent, until };
+    let delivery = Delivery { message, agent, until, idle: Duration::ZERO };
     let mut entry = journal.begin(&delivery.message, "A", &guard.permit()).unwrap();
-    let outcome = deliver(script, &delivery, &guard.permit(), &mut entry, stop);
+    let (outcome, _) = deliver(script, &delivery, &guard.permit(), &mut entry, stop, None);
+    assert!(!script.watching, "the watch ends with the delivery");
     drop(entry);
     let recorded = journal.recorded(delivery.message.id(), "A").unwrap().unwrap();
     (outcome, recorded.state)
 }
 
 fn script(refuse: Option<(&'static str, Refusal)>) -> Script {
-    Script { refuse, fetches: 1, calls: Vec::new(), stop: None, waits: 0, sight: Sight::FULL }
+    Script {
+        refuse,
+        fetches: 1,
+        calls: Vec::new(),
+        stop: None,
+        waits: 0,
+        still: Vec::new(),
+        watching: true,
+        sight: Sight::FULL,
+    }
 }
 
 #[tokio::test]
@@ -119,6 +150,7 @@ async fn each_refusal_ends_the_delivery_with_the_state_of_the_table() {
     let (rejected, uncertain) = (State::Rejected, State::Uncertain);
     // Refused call, refusal, claim, what a crash right then leaves in the journal, whether clipboard and pointer go back.
     let table = [
+        ("watch", Refusal::Person { device: "a mouse".into(), ago: Duration::ZERO }, rejected, rejected, false),
         ("bind", gone(), rejected, rejected, false),
         ("sweep", gone(), rejected, rejected, true),
         ("click", gone(), rejected, rejected, true),

@@ -1,20 +1,21 @@
 //! One connection to one display: its setup, its gates, and how its errors become refusals.
 
-use std::{io, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, io, time::Duration};
 
 use lock_core::Moment;
 use x11rb::{
-    connection::Connection as _,
+    connection::{Connection as _, SequenceNumber},
     errors::{ConnectionError, ReplyError, ReplyOrIdError},
     protocol::{
-        ErrorKind, randr::ConnectionExt as _, res::ConnectionExt as _, xfixes::ConnectionExt as _,
-        xinput::ConnectionExt as _, xproto::ConnectionExt as _, xproto::Window, xtest::ConnectionExt as _,
+        ErrorKind, randr::ConnectionExt as _, res::ConnectionExt as _, sync::ConnectionExt as _,
+        xfixes::ConnectionExt as _, xinput::ConnectionExt as _, xproto::ConnectionExt as _, xproto::Window,
+        xtest::ConnectionExt as _,
     },
     reexports::x11rb_protocol::{parse_display::parse_display, xauth::get_auth},
     rust_connection::{DefaultStream, RustConnection},
 };
 
-use super::{atoms::Atoms, stream::DeadlineStream};
+use super::{atoms::Atoms, own_input::Act, stream::DeadlineStream};
 use crate::desktop::Refusal;
 
 /// How long the server may take for an answer. A healthy one needs well under a millisecond; who needs longer is
@@ -45,6 +46,10 @@ pub(super) struct Display {
     pub(super) name: String,
     /// Whether a Wayland compositor is behind it.
     pub(super) xwayland: bool,
+    /// Whether the server counts how long its devices are idle.
+    pub(super) has_sync: bool,
+    /// The numbers of our requests for synthetic input whose events are still to come.
+    pub(super) synthetic: RefCell<BTreeMap<SequenceNumber, Act>>,
 }
 
 /// What to do where the X server is XWayland: there keys go where the compositor leads them, and it tells nobody.
@@ -62,6 +67,11 @@ impl Display {
     pub(super) fn connect(name: Option<&str>, xwayland: XWayland) -> Result<Self, Refusal> {
         let mut display = Self::connect_ungated(name)?;
         display.gate(xwayland)?;
+        display.has_sync = display.has_extension("SYNC")?;
+        if display.has_sync {
+            const DOING: &str = "asking for extension versions";
+            display.x.sync_initialize(3, 1).during(DOING)?.reply().during(DOING)?;
+        }
         Ok(display)
     }
 
@@ -78,7 +88,7 @@ impl Display {
             .map_err(ReplyError::from)
             .and_then(super::atoms::AtomsCookie::reply)
             .map_err(|error| refused(error.to_string()))?;
-        Ok(Self { x, atoms, root, name: shown, xwayland: false })
+        Ok(Self { x, atoms, root, name: shown, xwayland: false, has_sync: false, synthetic: RefCell::default() })
     }
 
     /// Gates on the server's own answers: environment variables tell what a session was started as, not what it is.

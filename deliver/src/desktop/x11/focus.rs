@@ -29,6 +29,7 @@ impl X11Desktop {
         self.display.select(self.display.root, EventMask::PROPERTY_CHANGE | EventMask::FOCUS_CHANGE)?;
         loop {
             self.drain_events()?;
+            self.refuse_other_input()?;
             let focus = self.display.x.get_input_focus().during(DOING)?;
             let under = self.display.under_pointer(&target.chain)?;
             let focus = focus.reply().during(DOING)?.focus;

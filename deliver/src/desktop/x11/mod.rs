@@ -21,8 +21,11 @@ mod fetch;
 mod focus;
 mod grabs;
 mod guarded;
+mod hindrance;
 pub mod keeper;
 mod keyboard;
+mod own_input;
+mod person;
 mod pointer;
 mod press;
 mod probe;
@@ -35,7 +38,10 @@ mod sweep;
 mod watched;
 mod window;
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use lock_core::{Moment, Permit};
 use x11rb::{
@@ -52,6 +58,7 @@ use self::{
     fetch::{Offer, late},
     keeper::{KeeperClient, KeeperCommand, Offered, Watch},
     keyboard::Keyboard,
+    person::OtherInput,
     pointer::Moved,
     press::still_permitted,
     screens::Screens,
@@ -96,6 +103,8 @@ pub struct X11Desktop {
     moved: Option<Moved>,
     /// The server's time of the last click.
     clicked_at: Cell<Option<Timestamp>>,
+    /// Input that is not ours.
+    other_input: RefCell<OtherInput>,
 }
 
 impl X11Desktop {
@@ -131,6 +140,7 @@ impl X11Desktop {
             offers_so_far: 0,
             moved: None,
             clicked_at: Cell::new(None),
+            other_input: RefCell::default(),
         })
     }
 
@@ -166,6 +176,29 @@ impl Desktop for X11Desktop {
     fn sight(&self) -> Sight {
         let doubt = self.display.xwayland.then_some("its display is XWayland, whose compositor leads the keys");
         Sight { doubt, ..Sight::FULL }
+    }
+
+    fn watch(&mut self, permit: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
+        self.begin_watch(permit.is_none(), idle)
+    }
+
+    fn unwatch(&mut self) {
+        self.end_watch();
+    }
+
+    fn still_hindered(
+        &mut self,
+        hindrance: Option<&Refusal>,
+        target: Option<&Bound>,
+        idle: Duration,
+    ) -> Result<Option<Refusal>, Refusal> {
+        self.drain_events()?;
+        self.look_for_hindrance(hindrance, target, idle)
+    }
+
+    fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {
+        self.drain_events()?;
+        self.await_event(until)
     }
 
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {

@@ -4,12 +4,9 @@ use lock_core::{Moment, Permit};
 use x11rb::{
     connection::Connection as _,
     errors::ConnectionError,
-    protocol::{
-        xproto::{
-            AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt as _, EventMask,
-            MOTION_NOTIFY_EVENT, PropMode, Window,
-        },
-        xtest::ConnectionExt as _,
+    protocol::xproto::{
+        AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt as _, EventMask,
+        MOTION_NOTIFY_EVENT, PropMode, Window,
     },
     wrapper::ConnectionExt as _,
 };
@@ -73,6 +70,8 @@ impl X11Desktop {
         let grab = ServerGrab::begin(&self.display, &self.watch)?;
         let grabbed = self.display.ask_for_grabs(self.probe_window)?;
         let before = self.display.under_pointer(&[])?;
+        self.drain_events()?;
+        self.refuse_other_input()?;
         grabbed.refuse()?;
         self.refuse_held(before.state)?;
         let chain = self.display.chain_at(target.point, &target.chain)?;
@@ -95,7 +94,7 @@ impl X11Desktop {
         }
         still_permitted(permit)?;
         for kind in [BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT] {
-            self.display.x.xtest_fake_input(kind, BUTTON, 0, x11rb::NONE, 0, 0, 0).during(DOING)?;
+            self.display.fake_input(kind, BUTTON, (0, 0))?;
         }
         // Stamped right behind the click; the event comes with the grab's own answer.
         let stamp = self.display.atoms._TALKSTICK_TIME;
@@ -196,9 +195,8 @@ impl Display {
         chain.contains(&target.window) && self.client_of(deepest) == self.client_of(target.window)
     }
 
-    pub(super) fn move_pointer(&self, (x, y): (i16, i16)) -> Result<(), Refusal> {
-        self.x.xtest_fake_input(MOTION_NOTIFY_EVENT, 0, 0, self.root, x, y, 0).during("moving the pointer")?;
-        Ok(())
+    pub(super) fn move_pointer(&self, to: (i16, i16)) -> Result<(), Refusal> {
+        self.fake_input(MOTION_NOTIFY_EVENT, 0, to)
     }
 
     pub(super) fn select(&self, window: Window, events: EventMask) -> Result<(), Refusal> {

@@ -8,7 +8,6 @@ use x11rb::{
     protocol::{
         Event,
         xproto::{ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, Window},
-        xtest::ConnectionExt as _,
     },
 };
 
@@ -16,6 +15,7 @@ use super::{
     X11Desktop,
     bind::Target,
     connection::{During as _, SERVER},
+    grabs::Went,
     guarded::ServerGrab,
     keyboard::{KeyStroke, Keyboard},
     window::UnderPointer,
@@ -38,7 +38,7 @@ enum Pressed {
     Done,
     /// The keyboard is not what the strokes were chosen for: its state is this.
     Anew(u16),
-    /// The keys were sent, and the connection broke before the server's answer.
+    /// The keys were sent, and the connection broke before the server's answer, or it tells that they went astray.
     Unknown(Refusal),
 }
 
@@ -104,8 +104,8 @@ impl X11Desktop {
         let under = self.display.under_pointer(&target.chain)?;
         let focus = focus.reply().during(DOING)?.focus;
         let owner = owner.map(|owner| owner.reply().during(DOING)).transpose()?.map(|owner| owner.owner);
-        let seen = self.display.x.poll_for_event();
-        let mapping_changed = self.note(seen.during(DOING)?)?;
+        let mapping_changed = self.drain_events().map(|_| self.keyboard_is_stale.get())?;
+        self.refuse_other_input()?;
         let verdict = grabs.refuse().and_then(|()| hotkeys.refuse()).and_then(|()| self.refuse_held(under.state));
         // Names for refusals are asked for after the grab: a grab is for the act alone.
         verdict?;
@@ -127,18 +127,33 @@ impl X11Desktop {
             return Ok(Pressed::Anew(under.state));
         }
         still_permitted(permit)?;
+        self.mixed_input();
+        let mut went = Vec::new();
         for KeyStroke { key, down, .. } in strokes {
-            let kind = if *down { KEY_PRESS_EVENT } else { KEY_RELEASE_EVENT };
-            self.display.x.xtest_fake_input(kind, *key, 0, x11rb::NONE, 0, 0, 0).during(DOING)?;
+            self.display.fake_input(if *down { KEY_PRESS_EVENT } else { KEY_RELEASE_EVENT }, *key, (0, 0))?;
+            if *down {
+                went.push(self.display.ask_where_it_went(*key, self.probe_window)?);
+            }
         }
         if let Some(offer) = &mut self.offer {
             // From the first keys on, fetches are for this paste; earlier ones were for something else.
             offer.pasted_at.get_or_insert_with(Moment::now);
         }
-        Ok(match grab.submit(DOING) {
+        let answered = grab.submit(DOING).and_then(|()| self.refuse_astray(went));
+        Ok(match answered {
             Ok(()) => Pressed::Done,
             Err(refusal) => Pressed::Unknown(refusal),
         })
+    }
+
+    /// Whether the keys went elsewhere, or among somebody else's.
+    fn refuse_astray(&self, went: Vec<Went<'_>>) -> Result<(), Refusal> {
+        went.into_iter().try_for_each(Went::refuse)?;
+        self.drain_events()?;
+        match self.mixed_input() {
+            None => Ok(()),
+            Some(device) => Err(Refusal::PressNotSeen { why: format!("{device} was used in the same instant") }),
+        }
     }
 
     /// Does `act` again while another client's grab refuses it, for a moment: window managers and targets grab the pointer
@@ -166,11 +181,15 @@ impl X11Desktop {
         if !self.display.leads_to(&under.chain, target) {
             return Ok(Refusal::Covered { by: self.display.describe(&under.chain)? });
         }
-        let on = match focus {
-            0 => "no window".to_owned(),
-            window => self.display.describe(&[window])?,
-        };
-        Ok(Refusal::FocusElsewhere { on })
+        Ok(Refusal::FocusElsewhere { on: self.describe_focus(focus)? })
+    }
+
+    /// What has the focus.
+    pub(super) fn describe_focus(&self, focus: Window) -> Result<String, Refusal> {
+        match focus {
+            0 => Ok("no window".to_owned()),
+            window => self.display.describe(&[window]),
+        }
     }
 
     pub(super) fn describe_owner(&self, owner: Window) -> Result<String, Refusal> {
@@ -193,20 +212,12 @@ impl X11Desktop {
         const DOING: &str = "reading the display's events";
         self.display.answer_soon();
         let mut any = false;
-        while let Some(event) = self.display.x.poll_for_event().during(DOING)? {
+        while let Some((event, number)) = self.display.x.poll_for_event_with_sequence().during(DOING)? {
             any = true;
             self.note_event(&event);
+            self.note_input(&event, number);
         }
         Ok(any)
-    }
-
-    /// Notes an event and those behind it; `true` when the keyboard's mapping is out of date.
-    fn note(&self, first: Option<Event>) -> Result<bool, Refusal> {
-        if let Some(event) = first {
-            self.note_event(&event);
-            self.drain_events()?;
-        }
-        Ok(self.keyboard_is_stale.get())
     }
 
     fn note_event(&self, event: &Event) {

@@ -5,7 +5,6 @@ use x11rb::{
     protocol::{
         xinput::{ConnectionExt as _, DeviceType, InputStateData},
         xproto::{BUTTON_RELEASE_EVENT, ConnectionExt as _, KEY_RELEASE_EVENT, Keycode},
-        xtest::ConnectionExt as _,
     },
 };
 
@@ -37,11 +36,11 @@ impl X11Desktop {
         let (synthetic, real) = self.look_at_devices()?;
         let mut released = Vec::new();
         for key in set_bits(&synthetic.keys, &real.keys) {
-            self.display.x.xtest_fake_input(KEY_RELEASE_EVENT, key, 0, x11rb::NONE, 0, 0, 0).during(DOING)?;
+            self.display.fake_input(KEY_RELEASE_EVENT, key, (0, 0))?;
             released.push(format!("key {}", self.keyboard.name(key)));
         }
         for button in set_bits(&synthetic.buttons, &real.buttons) {
-            self.display.x.xtest_fake_input(BUTTON_RELEASE_EVENT, button, 0, x11rb::NONE, 0, 0, 0).during(DOING)?;
+            self.display.fake_input(BUTTON_RELEASE_EVENT, button, (0, 0))?;
             released.push(format!("button {button}"));
         }
         self.display.round_trip("releasing held keys")?;

@@ -32,6 +32,8 @@ impl X11Desktop {
         let target = self.target(bound)?;
         self.while_grabs_pass(|driver| driver.display.ask_for_grabs(driver.probe_window)?.refuse())?;
         let pointer = self.display.x.query_pointer(self.display.root).during(DOING)?.reply().during(DOING)?;
+        self.drain_events()?;
+        self.refuse_other_input()?;
         self.refuse_held(pointer.mask.into())?;
         let chain = self.display.chain_at(target.point, &target.chain)?;
         if self.display.leads_to(&chain, &target) {
@@ -75,7 +77,7 @@ impl X11Desktop {
         self.while_grabs_pass(|driver| driver.display.ask_for_grabs(driver.probe_window)?.refuse())?;
         let mut focus = self.look(&target)?.focus;
         for _ in 0..LOOKS {
-            self.watch(&target, focus)?;
+            self.have_logged(&target, focus)?;
             self.drain_events()?;
             self.stirred.set(false);
             self.while_grabs_pass(|driver| driver.display.ask_for_grabs(driver.probe_window)?.refuse())?;
@@ -107,6 +109,7 @@ impl X11Desktop {
         let target = self.target(bound)?;
         self.look(&target)?;
         self.drain_events()?;
+        self.refuse_other_input()?;
         match self.stirred.get() {
             false => Ok(()),
             true => {
@@ -116,7 +119,7 @@ impl X11Desktop {
     }
 
     /// Selects what is logged.
-    fn watch(&self, target: &Target, focus: Window) -> Result<(), Refusal> {
+    fn have_logged(&self, target: &Target, focus: Window) -> Result<(), Refusal> {
         let events = EventMask::FOCUS_CHANGE | EventMask::ENTER_WINDOW | EventMask::LEAVE_WINDOW;
         // A toolkit's hidden window for keys is in no chain. The numbers 0 and 1 stand for no window.
         let focus = Some(focus).filter(|focus| *focus > u32::from(InputFocus::POINTER_ROOT));
@@ -131,6 +134,7 @@ impl X11Desktop {
         let focus = self.display.x.get_input_focus().during(DOING)?;
         let under = self.display.under_pointer(&target.chain)?;
         let focus = focus.reply().during(DOING)?.focus;
+        self.refuse_other_input()?;
         self.refuse_held(under.state)?;
         if !self.display.leads_to(&under.chain, target) || !self.display.has_focus(focus, &under)? {
             return Err(self.elsewhere(focus, &under, target)?);

@@ -211,7 +211,7 @@ impl System for MacOs {
             Self::refuse_unfocused(target)?;
             std::thread::sleep(LOOK_AGAIN_AFTER);
         }
-        Ok(Fetched { by_target: 0, by_others: 0 })
+        Ok(Fetched::default())
     }
 
     fn restore(&mut self, _: &Permit<'_>) -> Result<(), Refusal> {

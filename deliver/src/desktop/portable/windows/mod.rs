@@ -111,7 +111,7 @@ impl Windows {
 
     /// What the readers since the paste say.
     fn fetched(readers: &[Reader], pasted_at: Option<Moment>, pid: u64) -> Fetched {
-        let mut fetched = Fetched { by_target: 0, by_others: 0 };
+        let mut fetched = Fetched::default();
         for reader in readers {
             let for_this_paste = pasted_at.is_some_and(|pasted_at| reader.at >= pasted_at);
             match for_this_paste && reader.pid.map(u64::from) == Some(pid) {

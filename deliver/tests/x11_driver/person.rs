@@ -1,0 +1,267 @@
+//! A person at the keyboard and mouse, and strangers' synthetic input: no key of ours is pressed among theirs.
+
+use std::time::Duration;
+
+use deliver::agent_windows::{Behaviour, Options};
+use deliver::desktop::{Bound, Desktop as _, Place, Refusal, Selection, x11::X11Desktop};
+use lock_core::{BlockingGuard, Moment};
+use tests::{
+    agent_windows_process::AgentWindowsProcess,
+    hand::{Hand, key},
+    openbox::Openbox,
+    require,
+    xvfb::Xvfb,
+    xvnc::{Person, Xvnc},
+};
+
+use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, keeper_command, soon};
+
+/// Long enough for what a test does in a row to be recent, short enough to wait for.
+const IDLE: Duration = Duration::from_millis(400);
+
+/// A display with a person at it, and two agent windows.
+pub(crate) struct Office {
+    pub(crate) windows: AgentWindowsProcess,
+    pub(crate) person: Person,
+    xvnc: Xvnc,
+}
+
+impl Office {
+    pub(crate) fn open() -> Self {
+        let xvnc = Xvnc::start();
+        let options = Options { count: 2, behaviour: Behaviour::default(), ..Options::default() };
+        let windows = AgentWindowsProcess::start(xvnc.display(), &options);
+        Self { windows, person: xvnc.person(), xvnc }
+    }
+
+    pub(crate) fn display(&self) -> &str {
+        self.xvnc.display()
+    }
+
+    fn driver(&self) -> X11Desktop {
+        X11Desktop::connect(Some(self.xvnc.display()), &keeper_command()).unwrap()
+    }
+
+    pub(crate) fn point(&self, window: usize) -> Place {
+        let (x, y) = self.windows.windows()[window].centre();
+        Place { point: Some((x.into(), y.into())), window: None }
+    }
+
+    /// Up to the focus, watched.
+    fn clicked(&self, driver: &mut X11Desktop, guard: &BlockingGuard) -> Bound {
+        until_idle(driver);
+        let target = driver.bind(&self.point(0)).unwrap();
+        driver.sweep(&guard.permit()).unwrap();
+        driver.click(&guard.permit(), &target).unwrap();
+        driver.await_focus(&target, soon()).unwrap();
+        driver.offer(&guard.permit(), "text", Selection::Clipboard).unwrap();
+        target
+    }
+
+    /// Up to the fetch, watched.
+    fn pasted(&self, driver: &mut X11Desktop, guard: &BlockingGuard) -> Bound {
+        let target = self.clicked(driver, guard);
+        driver.press(&guard.permit(), &target, &chord("ctrl+v")).unwrap();
+        driver.await_fetched(&target, ONCE, soon()).unwrap();
+        target
+    }
+
+    /// What was submitted, and what stands unsent in the first window.
+    pub(crate) fn settled(&mut self) -> (Vec<String>, String) {
+        let (submissions, drafts) = self.windows.settle();
+        let texts = submissions.into_iter().map(|submission| submission.text).collect();
+        (texts, drafts.into_iter().filter(|(window, _)| *window == 0).map(|(_, draft)| draft.text).collect())
+    }
+}
+
+/// Waits until nobody has been at work for [`IDLE`], as a postponed delivery does, and watches from then on.
+fn until_idle(driver: &mut X11Desktop) {
+    until_idle_for(driver, IDLE);
+}
+
+fn until_idle_for(driver: &mut X11Desktop, idle: Duration) {
+    let until = soon();
+    loop {
+        match driver.watch(Some(&guard().permit()), idle) {
+            Ok(_) => return,
+            Err(Refusal::Person { ago, .. }) if !until.is_past() => {
+                driver.await_change(Moment::now() + idle.saturating_sub(ago)).unwrap();
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+fn is_person(refused: Result<(), Refusal>, device: &str) {
+    match refused {
+        Err(Refusal::Person { device: used, ago }) => {
+            assert!(used.contains(device), "{used}");
+            assert!(ago < DEADLINE, "{ago:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_new_sender_knows_what_a_person_did_before_it_came() {
+    require!("Xvnc");
+    let mut office = Office::open();
+    for (act, device) in [
+        (Box::new(|person: &mut Person| person.types("a")) as Box<dyn Fn(&mut Person)>, "TigerVNC keyboard"),
+        (Box::new(|person: &mut Person| person.moves_to((700, 700))), "TigerVNC pointer"),
+    ] {
+        act(&mut office.person);
+        let mut driver = office.driver();
+        is_person(driver.watch(None, Duration::from_secs(10)).map(drop), device);
+        until_idle(&mut driver);
+    }
+}
+
+#[test]
+fn input_after_the_click_keeps_the_paste_back() {
+    require!("Xvnc");
+    let mut office = Office::open();
+    let (mut driver, guard) = (office.driver(), guard());
+    let target = office.clicked(&mut driver, &guard);
+    office.person.types("mine");
+    is_person(driver.press(&guard.permit(), &target, &chord("ctrl+v")), "TigerVNC keyboard");
+    let target = office.clicked(&mut driver, &guard);
+    office.person.moves_to((701, 701));
+    is_person(driver.press(&guard.permit(), &target, &chord("ctrl+v")), "TigerVNC pointer");
+    assert_eq!(office.settled(), (Vec::new(), "mine".into()));
+}
+
+#[test]
+fn input_after_the_paste_keeps_enter_back() {
+    require!("Xvnc");
+    let mut office = Office::open();
+    let (mut driver, guard) = (office.driver(), guard());
+    let target = office.pasted(&mut driver, &guard);
+    office.person.types("mine");
+    is_person(driver.press(&guard.permit(), &target, &chord("return")), "TigerVNC keyboard");
+    let target = office.pasted(&mut driver, &guard);
+    office.person.clicks((1500, 1100));
+    is_person(driver.press(&guard.permit(), &target, &chord("return")), "TigerVNC pointer");
+    assert_eq!(office.settled(), (Vec::new(), "textminetext".into()));
+}
+
+#[test]
+fn keys_that_a_person_holds_are_waited_for() {
+    require!("Xvnc");
+    let mut office = Office::open();
+    let (mut driver, guard) = (office.driver(), guard());
+    for (held, name) in [(key::CTRL, "Ctrl"), (key::SHIFT, "Shift")] {
+        office.person.key(held, true);
+        until_idle(&mut driver);
+        let target = driver.bind(&office.point(0)).unwrap();
+        assert_eq!(
+            driver.sweep(&guard.permit()).unwrap(),
+            Vec::<String>::new(),
+            "a person's key is not ours to release"
+        );
+        let refused = driver.click(&guard.permit(), &target).unwrap_err();
+        assert_eq!(refused, Refusal::Interference { device: format!("the keyboard: {name} is held") });
+        let still = driver.still_hindered(Some(&refused), Some(&target), IDLE).unwrap();
+        assert_eq!(still, Some(refused.clone()));
+        office.person.key(held, false);
+        let still = driver.still_hindered(Some(&refused), Some(&target), IDLE).unwrap();
+        assert!(matches!(still, Some(Refusal::Person { .. })), "{still:?}");
+    }
+    let target = office.pasted(&mut driver, &guard);
+    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    assert_eq!(office.settled(), (vec!["text".into()], String::new()));
+}
+
+#[test]
+fn synthetic_input_of_others_is_a_stranger_s_and_ours_is_not() {
+    require!("Xvfb");
+    let mut desk = Desk::with(2, Behaviour::default());
+    let (mut driver, guard) = (desk.driver(), guard());
+    let stranger = Hand::on(desk.display());
+    let place = desk.point(0);
+    driver.watch(Some(&guard.permit()), IDLE).unwrap();
+    let target = driver.bind(&place).unwrap();
+    driver.click(&guard.permit(), &target).unwrap();
+    driver.await_focus(&target, soon()).unwrap();
+    driver.offer(&guard.permit(), "text", Selection::Clipboard).unwrap();
+    stranger.type_plainly("x");
+    is_person(driver.press(&guard.permit(), &target, &chord("ctrl+v")), "synthetic input that is not ours");
+    driver.watch(Some(&guard.permit()), IDLE).unwrap();
+    driver.press(&guard.permit(), &target, &chord("ctrl+v")).unwrap();
+    driver.await_fetched(&target, ONCE, soon()).unwrap();
+    stranger.move_to((3, 3));
+    stranger.move_to(desk.windows.windows()[0].centre());
+    is_person(driver.press(&guard.permit(), &target, &chord("return")), "synthetic input that is not ours");
+    driver.watch(Some(&guard.permit()), IDLE).unwrap();
+    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    driver.restore(&guard.permit()).unwrap();
+    for nth in 0..50 {
+        driver.watch(Some(&guard.permit()), IDLE).unwrap();
+        let rule = deliver::desktop::FetchRule {
+            quiet: Duration::from_millis(2),
+            nudge: Some(Duration::from_millis(1)),
+            ..ONCE
+        };
+        deliver(&mut driver, &guard, &place, &format!("message {nth}"), rule).unwrap();
+    }
+    let (submitted, _) = desk.settled();
+    assert_eq!(submitted.len(), 51);
+    assert_eq!(submitted[0], (0, "xtext".into()));
+}
+
+/// A window manager's grab of the button freezes the pointer right behind our press, and what follows comes later.
+#[test]
+fn a_click_that_a_window_manager_held_back_is_no_stranger_s() {
+    require!("Xvfb", "openbox");
+    let xvfb = Xvfb::start();
+    let _manager = Openbox::start(xvfb.display());
+    let options = Options { count: 2, managed: true, ..Options::default() };
+    let windows = AgentWindowsProcess::start(xvfb.display(), &options);
+    let mut driver = X11Desktop::connect(Some(xvfb.display()), &keeper_command()).unwrap();
+    let guard = guard();
+    for nth in 0..20 {
+        driver.watch(Some(&guard.permit()), Duration::ZERO).unwrap();
+        let (x, y) = windows.windows()[nth % 2].centre();
+        let place = Place { point: Some((x.into(), y.into())), window: None };
+        deliver(&mut driver, &guard, &place, &format!("message {nth}"), ONCE).unwrap();
+    }
+    assert_eq!(windows.submissions(20, DEADLINE).len(), 20);
+}
+
+/// A person's key at any instant of a delivery: what is claimed was pasted and submitted with nothing in between.
+#[test]
+fn nothing_is_claimed_that_a_person_typed_into() {
+    require!("Xvnc");
+    let mut office = Office::open();
+    let (mut driver, guard) = (office.driver(), guard());
+    let mut entered = Vec::new();
+    for nth in 0..60 {
+        until_idle_for(&mut driver, Duration::from_millis(50));
+        let target = driver.bind(&office.point(0)).unwrap();
+        let text = format!("<{nth}>");
+        let (driver, guard) = (&mut driver, &guard);
+        let done = std::thread::scope(|scope| {
+            let person = &mut office.person;
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_micros(nth * 100));
+                person.types("p");
+            });
+            driver.click(&guard.permit(), &target)?;
+            driver.await_focus(&target, soon())?;
+            driver.offer(&guard.permit(), &text, Selection::Clipboard)?;
+            driver.press(&guard.permit(), &target, &chord("ctrl+v"))?;
+            driver.await_fetched(&target, ONCE, soon())?;
+            driver.press(&guard.permit(), &target, &chord("return"))
+        });
+        match done {
+            Ok(()) => entered.push(text),
+            Err(Refusal::Person { .. } | Refusal::PressNotSeen { .. }) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let (submitted, _) = office.settled();
+    for text in &entered {
+        assert!(submitted.iter().any(|line| line.ends_with(text)), "{text} was claimed: {submitted:?}");
+    }
+    assert!(!entered.is_empty() && entered.len() < 60, "the person was met: {} claimed", entered.len());
+}
