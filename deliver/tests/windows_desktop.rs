@@ -21,7 +21,9 @@ use lock_core::{AcquireOptions, BlockingGuard, BlockingLock, LockKey, Moment, Th
 use windows_sys::Win32::{
     Foundation::HWND,
     UI::{
-        Input::KeyboardAndMouse::{SetFocus, VK_RETURN},
+        Input::KeyboardAndMouse::{
+            INPUT, INPUT_0, INPUT_KEYBOARD, KEYBDINPUT, KEYEVENTF_KEYUP, SendInput, SetFocus, VK_F24, VK_RETURN,
+        },
         WindowsAndMessaging::{
             BringWindowToTop, CreateWindowExW, DispatchMessageW, ES_AUTOVSCROLL, ES_MULTILINE, GetMessageW,
             GetWindowTextLengthW, GetWindowTextW, MSG, SetForegroundWindow, SetWindowTextW, TranslateMessage,
@@ -81,6 +83,7 @@ fn window_role() {
                 Ok("draft") => say(&format!("{DRAFT}{:?}", text_of(number as HWND))),
                 // SAFETY: takes a window of this process.
                 Ok("front") => drop(unsafe { (SetForegroundWindow(number as HWND), BringWindowToTop(number as HWND)) }),
+                Ok("key") => stray_key(),
                 _ => std::process::exit(0),
             }
         }
@@ -106,6 +109,16 @@ fn window_role() {
             TranslateMessage(&raw const message);
             DispatchMessageW(&raw const message);
         }
+    }
+}
+
+/// A key of somebody else's, which no program takes for anything.
+fn stray_key() {
+    for flags in [0, KEYEVENTF_KEYUP] {
+        let ki = KEYBDINPUT { wVk: VK_F24, wScan: 0, dwFlags: flags, time: 0, dwExtraInfo: 0 };
+        let input = INPUT { r#type: INPUT_KEYBOARD, Anonymous: INPUT_0 { ki } };
+        // SAFETY: one structure of that size.
+        unsafe { SendInput(1, &raw const input, i32::try_from(size_of::<INPUT>()).unwrap()) };
     }
 }
 
@@ -198,11 +211,11 @@ impl Sender {
         Self { deliverer, runtime: tokio::runtime::Runtime::new().unwrap(), _root: root }
     }
 
-    fn send(&self, window: &Window, profile: &Profile, text: &str) -> Receipt {
+    fn send(&self, window: &Window, text: &str, timeout: Duration) -> Receipt {
         let (name, place) = (window.title.clone(), window.place());
-        let agent = Agent { name, surface: SurfaceKind::Desktop, place, profile: profile.clone() };
+        let agent = Agent { name, surface: SurfaceKind::Desktop, place, profile: Profile::default() };
         let (message, _) = Message::new(text).unwrap();
-        let options = SendOptions { timeout: DEADLINE, ..SendOptions::default() };
+        let options = SendOptions { timeout, ..SendOptions::default() };
         self.runtime.block_on(self.deliverer.send(&message, &agent, &options)).unwrap()
     }
 }
@@ -215,9 +228,9 @@ fn each_message_arrives_in_its_window_and_is_claimed_when_the_window_itself_has_
     for nth in 0..8 {
         let window = &mut windows[nth % 2];
         let text = format!("message {nth}\nsecond line \u{1f642}");
-        let receipt = sender.send(window, &Profile::default(), &text);
-        assert_eq!(window.line(SUBMITTED), format!("{text:?}"), "{receipt:?}");
+        let receipt = sender.send(window, &text, DEADLINE);
         assert_eq!((receipt.state, receipt.submitted), (State::Submitted, true), "{receipt:?}");
+        assert_eq!(window.line(SUBMITTED), format!("{text:?}"), "{receipt:?}");
     }
     for window in &mut windows {
         assert_eq!(window.draft(), "\"\"");
@@ -286,6 +299,32 @@ fn a_window_that_comes_up_with_the_keys_is_seen() {
 }
 
 #[test]
+fn somebody_at_the_keyboard_is_seen_and_waited_for() {
+    const IDLE: Duration = Duration::from_millis(300);
+    let _one = DESKTOP.lock().unwrap();
+    let (mut target, mut stranger) = (Window::open("target", 40), Window::open("stranger", 400));
+    let (mut driver, guard) = (PortableDesktop::connect().unwrap(), guard());
+    driver.watch(IDLE).unwrap();
+    let bound = paste(&mut driver, &guard, &target).unwrap();
+    stranger.tell("key");
+    stranger.draft();
+    let refused = driver.press(&guard.permit(), &bound, &"return".parse().unwrap());
+    assert!(matches!(refused, Err(Refusal::Person { .. })), "{refused:?}");
+    let hindered = driver.still_hindered(refused.as_ref().err(), Some(&bound), IDLE).unwrap();
+    assert!(matches!(hindered, Some(Refusal::Person { .. })), "{hindered:?}");
+    driver.unwatch();
+    // Another connection hears nothing of the past, so it listens first; and a key within that time is somebody's.
+    let listener = std::thread::spawn(move || PortableDesktop::connect().unwrap().watch(DEADLINE));
+    while !listener.is_finished() {
+        stranger.tell("key");
+        stranger.draft();
+    }
+    let refused = listener.join().unwrap();
+    assert!(matches!(refused, Err(Refusal::Person { .. })), "{refused:?}");
+    assert_eq!(target.draft(), "\"text\"");
+}
+
+#[test]
 fn what_was_on_the_clipboard_comes_back_when_nothing_was_pasted() {
     let _one = DESKTOP.lock().unwrap();
     let target = Window::open("target", 40);
@@ -311,7 +350,7 @@ fn a_covered_or_closed_window_is_not_typed_into() {
     let (mut below, mut above) = (Window::open("below", 60), Window::open("above", 60));
     above.tell("front");
     above.draft();
-    let receipt = Sender::new().send(&below, &Profile::default(), "text");
+    let receipt = Sender::new().send(&below, "text", Duration::from_secs(2));
     assert_eq!((receipt.state, receipt.reason.unwrap().code.as_ref()), (State::Rejected, "covered"));
     drop(above);
     let mut driver = PortableDesktop::connect().unwrap();

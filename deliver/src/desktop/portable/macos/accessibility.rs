@@ -3,6 +3,7 @@
 use std::{
     ffi::{c_int, c_void},
     ptr::null,
+    time::Duration,
 };
 
 use core_foundation::{
@@ -12,6 +13,8 @@ use core_foundation::{
 
 use crate::desktop::Refusal;
 
+/// Events of every kind.
+const ANY_INPUT: u32 = u32::MAX;
 type Element = *const c_void;
 /// The state of the devices themselves, without synthetic events.
 const DEVICES: c_int = 1;
@@ -37,6 +40,7 @@ unsafe extern "C" {
     fn CGPreflightPostEventAccess() -> bool;
     fn CGEventSourceFlagsState(state: c_int) -> u64;
     fn CGEventSourceButtonState(state: c_int, button: u32) -> bool;
+    fn CGEventSourceSecondsSinceLastEventType(state: c_int, kind: u32) -> f64;
 }
 
 #[link(name = "Carbon", kind = "framework")]
@@ -79,6 +83,13 @@ impl Permissions {
         };
         Err(Refusal::NoDisplay { display: "of this session".into(), why: why.into() })
     }
+}
+
+/// How long ago a device was used.
+pub(super) fn last_input_ago() -> Duration {
+    // SAFETY: takes numbers, and gives one.
+    let seconds = unsafe { CGEventSourceSecondsSinceLastEventType(DEVICES, ANY_INPUT) };
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 /// Refuses while a person holds a modifier or a button.

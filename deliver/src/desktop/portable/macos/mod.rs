@@ -22,6 +22,10 @@ use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection
 
 /// Looked at again this often: no event tells a program without windows where the focus is.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
+/// What no event tells of is looked for this often.
+const SWEEP_AFTER: Duration = Duration::from_millis(100);
+/// Input so soon after ours may be ours.
+const OURS_FOR: Duration = Duration::from_millis(50);
 /// How long an event may take to come to the pointer.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(50);
 
@@ -34,12 +38,38 @@ pub(super) struct MacOs {
     count: Option<isize>,
     former: Option<String>,
     pasted: bool,
+    watch: Option<Watch>,
+}
+
+/// Since when input that is not ours is watched for.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    began: Moment,
+    /// When the last event of ours was posted.
+    acted: Option<Moment>,
 }
 
 impl MacOs {
     pub(super) fn connect() -> Result<Self, Refusal> {
         Permissions::now().refuse()?;
-        Ok(Self { hands: None, moved: None, count: None, former: None, pasted: false })
+        Ok(Self { hands: None, moved: None, count: None, former: None, pasted: false, watch: None })
+    }
+
+    /// Refuses if a device was used since it is watched, and it cannot have been us.
+    fn refuse_other_input(&self) -> Result<(), Refusal> {
+        let Some(Watch { began, acted }) = self.watch else { return Ok(()) };
+        let ago = accessibility::last_input_ago();
+        let free_for = acted.map_or_else(|| began.elapsed(), |acted| acted.elapsed().saturating_sub(OURS_FOR));
+        match ago < free_for {
+            true => Err(Refusal::Person { device: "a keyboard or mouse".into(), ago }),
+            false => Ok(()),
+        }
+    }
+
+    fn note_act(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.acted = Some(Moment::now());
+        }
     }
 
     fn hands(&mut self) -> Result<&mut Hands, Refusal> {
@@ -93,6 +123,56 @@ impl System for MacOs {
         Sight { every_fetch: false, doubt: None }
     }
 
+    fn watch(&mut self, idle: Duration) -> Result<Vec<String>, Refusal> {
+        // Whether events of programs count is not documented: what may have been ours is waited for.
+        let until = Moment::now() + idle;
+        while accessibility::last_input_ago() < idle {
+            if until.is_past() {
+                let ago = accessibility::last_input_ago();
+                return Err(Refusal::Person { device: "a keyboard or mouse".into(), ago });
+            }
+            std::thread::sleep(LOOK_AGAIN_AFTER);
+        }
+        self.watch = Some(Watch { began: Moment::now(), acted: None });
+        Ok(vec!["input of others within 50 ms of our own is not told from it".into()])
+    }
+
+    fn unwatch(&mut self) {
+        self.watch = None;
+    }
+
+    fn still_hindered(
+        &mut self,
+        hindrance: Option<&Refusal>,
+        target: Option<&Bound>,
+        idle: Duration,
+    ) -> Result<Option<Refusal>, Refusal> {
+        let ago = accessibility::last_input_ago();
+        if ago < idle {
+            return Ok(Some(Refusal::Person { device: "a keyboard or mouse".into(), ago }));
+        }
+        let still = match (hindrance, target) {
+            (Some(Refusal::Interference { .. }), _) => accessibility::refuse_held(),
+            (Some(Refusal::Covered { .. }), Some(target)) => self.lies_open(target),
+            (Some(Refusal::FocusElsewhere { on }), Some(target)) => match Self::refuse_unfocused(target) {
+                Err(Refusal::FocusElsewhere { on: now }) if now != *on => Ok(()),
+                other => other,
+            },
+            _ => Ok(()),
+        };
+        match still {
+            Ok(()) => Ok(None),
+            Err(refusal) if refusal.hindrance().is_some() => Ok(Some(refusal)),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {
+        // No event tells a program without windows.
+        std::thread::sleep(until.min(Moment::now() + SWEEP_AFTER).remaining());
+        Ok(())
+    }
+
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
         let (window, point) = match (&place.window, place.point) {
             (Some(identity), offset) => {
@@ -120,12 +200,13 @@ impl System for MacOs {
     fn take_up(&mut self, _: &Permit<'_>) -> Result<Vec<String>, Refusal> {
         Permissions::now().refuse()?;
         let refused = |error| Refusal::NoDisplay { display: "of this session".into(), why: format!("enigo: {error}") };
-        *self = Self { hands: Some(Hands::new(None).map_err(refused)?), ..Self::connect()? };
+        *self = Self { hands: Some(Hands::new(None).map_err(refused)?), watch: self.watch, ..Self::connect()? };
         // No modifier is ever held: a dead sender has left none down.
         Ok(Vec::new())
     }
 
     fn lies_open(&mut self, target: &Bound) -> Result<(), Refusal> {
+        self.refuse_other_input()?;
         accessibility::refuse_held()?;
         let number = i32::try_from(target.window).unwrap_or(-1);
         let window =
@@ -145,6 +226,7 @@ impl System for MacOs {
         if self.moved.is_none() {
             self.moved = pointer().map(|was| (was, target.point));
         }
+        self.note_act();
         self.hands()?.move_to(target.point)
     }
 
@@ -160,6 +242,7 @@ impl System for MacOs {
     }
 
     fn click(&mut self) -> Result<(), Refusal> {
+        self.note_act();
         self.hands()?.click()
     }
 
@@ -190,6 +273,7 @@ impl System for MacOs {
     fn may_press(&mut self, target: &Bound, chord: &Chord) -> Result<KeyStroke, Refusal> {
         Permissions::now().refuse()?;
         self.refuse_taken()?;
+        self.refuse_other_input()?;
         accessibility::refuse_held()?;
         Self::refuse_unfocused(target)?;
         keys::stroke(chord)
@@ -197,6 +281,7 @@ impl System for MacOs {
 
     fn press(&mut self, stroke: &KeyStroke) -> Result<(), Refusal> {
         self.pasted = true;
+        self.note_act();
         keys::press(*stroke)
     }
 

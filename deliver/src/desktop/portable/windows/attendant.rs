@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use enigo::EVENT_MARKER;
 use lock_core::Moment;
 use windows_sys::Win32::{
     Foundation::{HWND, LPARAM, LRESULT, WPARAM},
@@ -18,18 +19,26 @@ use windows_sys::Win32::{
     UI::{
         Accessibility::{HWINEVENTHOOK, SetWinEventHook, UnhookWinEvent},
         WindowsAndMessaging::{
-            CreateWindowExW, DefWindowProcW, DestroyWindow, DispatchMessageW, EVENT_SYSTEM_FOREGROUND, GetMessageW,
-            HWND_MESSAGE, MSG, PostMessageW, PostQuitMessage, RegisterClassW, SMTO_ABORTIFHUNG, SendMessageTimeoutW,
-            WINEVENT_OUTOFCONTEXT, WM_APP, WM_CLOSE, WM_DESTROY, WM_DESTROYCLIPBOARD, WM_RENDERALLFORMATS,
-            WM_RENDERFORMAT, WNDCLASSW,
+            CallNextHookEx, CreateWindowExW, DefWindowProcW, DestroyWindow, DispatchMessageW, EVENT_SYSTEM_FOREGROUND,
+            GetMessageW, HC_ACTION, HHOOK, HWND_MESSAGE, KBDLLHOOKSTRUCT, LLKHF_INJECTED, LLMHF_INJECTED, MSG,
+            MSLLHOOKSTRUCT, PostMessageW, PostQuitMessage, RegisterClassW, SMTO_ABORTIFHUNG, SendMessageTimeoutW,
+            SetWindowsHookExW, UnhookWindowsHookEx, WH_KEYBOARD_LL, WH_MOUSE_LL, WINEVENT_OUTOFCONTEXT, WM_APP,
+            WM_CLOSE, WM_DESTROY, WM_DESTROYCLIPBOARD, WM_MOUSEMOVE, WM_RENDERALLFORMATS, WM_RENDERFORMAT, WNDCLASSW,
         },
     },
 };
 
-use super::promise::{self, Reader};
+use super::{
+    promise::{self, Reader},
+    screens::{self, RealPixels},
+};
 
 /// Asks for the promise to be made.
 const WM_OFFER: u32 = WM_APP + 1;
+/// Asks to listen to the input devices (1), or no longer (0).
+const WM_LISTEN: u32 = WM_APP + 2;
+/// How long the thread may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long the clipboard may be held by others.
 const OFFER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -47,6 +56,8 @@ pub(super) struct Heard {
     /// How often a window came to the foreground, and when last.
     pub(super) foregrounds: u64,
     pub(super) last_foreground: Option<Moment>,
+    /// The last input that was not ours since it is watched for: when, and by what.
+    pub(super) other_input: Option<(Moment, &'static str)>,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +101,7 @@ impl Attendant {
         let (said, ready) = mpsc::channel();
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("desktop-attendant".into()).spawn(move || {
+            let _pixels = RealPixels::on_this_thread();
             HERE.set(Some(of_thread));
             match Open::new() {
                 Ok(open) => {
@@ -110,22 +122,35 @@ impl Attendant {
         self.shared.note(|heard| heard.next = text);
         let until = Moment::now() + OFFER_WITHIN;
         loop {
-            let mut done = 0;
-            let within = u32::try_from(OFFER_WITHIN.as_millis()).unwrap_or(u32::MAX);
-            // SAFETY: the window is this process's own, and `done` outlives the call.
-            let answered = unsafe {
-                SendMessageTimeoutW(self.window as HWND, WM_OFFER, 0, 0, SMTO_ABORTIFHUNG, within, &raw mut done)
-            };
-            match (answered, done) {
-                (0, _) => return Err(io::Error::last_os_error()),
-                (_, 0) => return Ok(()),
+            match self.ask(WM_OFFER, 0)? {
+                0 => return Ok(()),
                 // Another program has the clipboard open: for some microseconds, as a rule.
-                (_, code) if until.is_past() => {
+                code if until.is_past() => {
                     return Err(io::Error::from_raw_os_error(i32::try_from(code).unwrap_or(i32::MAX)));
                 }
                 _ => std::thread::yield_now(),
             }
         }
+    }
+
+    /// Listens to the input devices from now on, or no longer. While it does, Windows waits for this thread at each key.
+    pub(super) fn listen(&self, on: bool) -> io::Result<()> {
+        self.shared.note(|heard| heard.other_input = None);
+        match self.ask(WM_LISTEN, on.into())? {
+            0 => Ok(()),
+            code => Err(io::Error::from_raw_os_error(i32::try_from(code).unwrap_or(i32::MAX))),
+        }
+    }
+
+    /// Has the thread do something; its answer.
+    fn ask(&self, what: u32, how: WPARAM) -> io::Result<usize> {
+        let within = u32::try_from(ANSWER_WITHIN.as_millis()).unwrap_or(u32::MAX);
+        let mut answer = 0;
+        // SAFETY: the window is this process's own, and `answer` outlives the call.
+        let answered = unsafe {
+            SendMessageTimeoutW(self.window as HWND, what, how, 0, SMTO_ABORTIFHUNG, within, &raw mut answer)
+        };
+        if answered == 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
     }
 
     /// Waits until `found` finds what it looks for, or `until`.
@@ -225,6 +250,67 @@ unsafe extern "system" fn foreground(_: HWINEVENTHOOK, _: u32, _: HWND, _: i32, 
     });
 }
 
+thread_local! {
+    /// The hooks of the keyboard and the mouse, while it is listened.
+    static HOOKS: RefCell<Vec<HHOOK>> = const { RefCell::new(Vec::new()) };
+}
+
+/// On the thread of the window; returns 0, or the error's number.
+fn listen(on: bool) -> LRESULT {
+    for hook in HOOKS.take() {
+        // SAFETY: set by this thread, and taken off once.
+        unsafe { UnhookWindowsHookEx(hook) };
+    }
+    for (kind, listener) in
+        [(WH_KEYBOARD_LL, keyboard as HookListener), (WH_MOUSE_LL, mouse)].into_iter().filter(|_| on)
+    {
+        // SAFETY: the listener is a function of this program, which stays; null names this program.
+        let hook = unsafe { SetWindowsHookExW(kind, Some(listener), GetModuleHandleW(null()), 0) };
+        if hook.is_null() {
+            let code = io::Error::last_os_error().raw_os_error();
+            listen(false);
+            return code.and_then(|code| LRESULT::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1);
+        }
+        HOOKS.with_borrow_mut(|hooks| hooks.push(hook));
+    }
+    0
+}
+
+type HookListener = unsafe extern "system" fn(i32, WPARAM, LPARAM) -> LRESULT;
+
+unsafe extern "system" fn keyboard(code: i32, wide: WPARAM, long: LPARAM) -> LRESULT {
+    if u32::try_from(code) == Ok(HC_ACTION) {
+        // SAFETY: Windows gives a pointer to this structure with that code.
+        let event = unsafe { &*(long as *const KBDLLHOOKSTRUCT) };
+        let device = if event.flags & LLKHF_INJECTED == 0 { "the keyboard" } else { "synthetic keys" };
+        note_input(event.dwExtraInfo, device);
+    }
+    // SAFETY: hands on what Windows has sent, unchanged.
+    unsafe { CallNextHookEx(null_mut(), code, wide, long) }
+}
+
+unsafe extern "system" fn mouse(code: i32, wide: WPARAM, long: LPARAM) -> LRESULT {
+    if u32::try_from(code) == Ok(HC_ACTION) {
+        // SAFETY: as above.
+        let event = unsafe { &*(long as *const MSLLHOOKSTRUCT) };
+        let device = if event.flags & LLMHF_INJECTED == 0 { "the mouse" } else { "a synthetic mouse" };
+        // The system repeats where the pointer is, when windows change under it and after a move of ours.
+        let repeats = wide == WM_MOUSEMOVE as WPARAM && screens::pointer() == Some((event.pt.x, event.pt.y));
+        if !repeats {
+            note_input(event.dwExtraInfo, device);
+        }
+    }
+    // SAFETY: as above.
+    unsafe { CallNextHookEx(null_mut(), code, wide, long) }
+}
+
+/// Our own events carry enigo's mark.
+fn note_input(mark: usize, device: &'static str) {
+    if mark != EVENT_MARKER as usize {
+        here(|heard| heard.other_input = Some((Moment::now(), device)));
+    }
+}
+
 unsafe extern "system" fn attend(window: HWND, message: u32, wide: WPARAM, long: LPARAM) -> LRESULT {
     match message {
         WM_OFFER => {
@@ -239,6 +325,7 @@ unsafe extern "system" fn attend(window: HWND, message: u32, wide: WPARAM, long:
             }
             error
         }
+        WM_LISTEN => listen(wide != 0),
         WM_RENDERFORMAT => {
             let reader = Reader::now();
             let mut text = Vec::new();

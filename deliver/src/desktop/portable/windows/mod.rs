@@ -2,6 +2,7 @@
 
 mod attendant;
 mod keys;
+mod person;
 mod promise;
 mod screens;
 mod session;
@@ -29,6 +30,8 @@ use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection
 const FOREGROUND_REST: Duration = Duration::from_millis(50);
 /// How long the foreground may take to come to rest.
 const REST_WITHIN: Duration = Duration::from_secs(1);
+/// What no event tells of is looked for this often.
+const SWEEP_AFTER: Duration = Duration::from_millis(100);
 /// Looked at again this often: a program may move the focus among its own windows, of which nothing is heard.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
@@ -45,6 +48,7 @@ pub(super) struct Windows {
     /// When the first keys were pressed: earlier readers were not pasted to.
     pasted_at: Option<Moment>,
     foregrounds: u64,
+    watching: bool,
 }
 
 // SAFETY: the window's number is only ever handed to Windows, which takes it from any thread.
@@ -66,6 +70,7 @@ impl Windows {
             offered: false,
             pasted_at: None,
             foregrounds: 0,
+            watching: false,
         })
     }
 
@@ -88,6 +93,21 @@ impl Windows {
             Some(other) => Err(Refusal::FocusElsewhere { on: other.describe() }),
             None => Err(Refusal::FocusElsewhere { on: "no window".into() }),
         }
+    }
+
+    /// Refuses if somebody else used an input device since it is watched.
+    fn refuse_other_input(&self) -> Result<(), Refusal> {
+        match self.attendant.heard().other_input {
+            Some((at, device)) if self.watching => Err(Refusal::Person { device: device.into(), ago: at.elapsed() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Listens for as long as `idle`: Windows tells when the last input was, and not whose.
+    fn listen_for(&self, idle: Duration) -> Result<(), Refusal> {
+        let until = Moment::now() + idle;
+        self.attendant.wait(until, |heard| heard.other_input.map(drop));
+        self.refuse_other_input()
     }
 
     fn refuse_taken(&self) -> Result<(), Refusal> {
@@ -130,6 +150,66 @@ impl System for Windows {
         Sight { every_fetch: false, doubt: None }
     }
 
+    fn watch(&mut self, idle: Duration) -> Result<Vec<String>, Refusal> {
+        let failed = |error| Refusal::Disconnected { during: "watching the input devices", why: format!("{error}") };
+        self.attendant.listen(true).map_err(failed)?;
+        self.watching = true;
+        if person::last_input_ago().is_some_and(|ago| ago < idle && !person::was_ours()) {
+            self.listen_for(idle)?;
+        }
+        Ok(vec!["which device was used before it was watched is not told by Windows".into()])
+    }
+
+    fn unwatch(&mut self) {
+        if std::mem::take(&mut self.watching)
+            && let Err(error) = self.attendant.listen(false)
+        {
+            tracing::debug!(%error, "the watch ended with its thread");
+        }
+    }
+
+    fn still_hindered(
+        &mut self,
+        hindrance: Option<&Refusal>,
+        target: Option<&Bound>,
+        idle: Duration,
+    ) -> Result<Option<Refusal>, Refusal> {
+        let recent = self.attendant.heard().other_input.filter(|(at, _)| at.elapsed() < idle);
+        if let Some((at, device)) = recent {
+            return Ok(Some(Refusal::Person { device: device.into(), ago: at.elapsed() }));
+        }
+        let still = match (hindrance, target) {
+            (Some(Refusal::Interference { .. }), _) => keys::refuse_held(),
+            (Some(Refusal::Covered { by }), Some(target)) => match self.lies_open(target) {
+                Err(Refusal::Covered { by: now }) if now != *by => Ok(()),
+                other => other,
+            },
+            (Some(Refusal::FocusElsewhere { on }), Some(target)) => {
+                match Self::refuse_unfocused(self.target(target)?) {
+                    Err(Refusal::FocusElsewhere { on: now }) if now != *on => Ok(()),
+                    other => other,
+                }
+            }
+            _ => Ok(()),
+        };
+        match still {
+            Ok(()) => Ok(None),
+            Err(refusal) if refusal.hindrance().is_some() => Ok(Some(refusal)),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {
+        let before = {
+            let heard = self.attendant.heard();
+            (heard.foregrounds, heard.other_input)
+        };
+        // Windows that go, come or move are not told of: they are looked for.
+        let again = until.min(Moment::now() + SWEEP_AFTER);
+        self.attendant.wait(again, |heard| ((heard.foregrounds, heard.other_input) != before).then_some(()));
+        Ok(())
+    }
+
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
         let _pixels = RealPixels::on_this_thread();
         let desktop = VirtualDesktop::now();
@@ -165,6 +245,7 @@ impl System for Windows {
     fn lies_open(&mut self, target: &Bound) -> Result<(), Refusal> {
         let _pixels = RealPixels::on_this_thread();
         let window = self.target(target)?;
+        self.refuse_other_input()?;
         keys::refuse_held()?;
         match Window::at(target.point) {
             Some(there) if there == window => Ok(()),
@@ -183,13 +264,7 @@ impl System for Windows {
 
     fn pointer_is_on(&mut self, target: &Bound) -> Result<(), Refusal> {
         let _pixels = RealPixels::on_this_thread();
-        // The input comes to the pointer a little later.
-        let until = Moment::now() + FOREGROUND_REST;
-        let arrived = || screens::pointer() == Some(target.point);
-        while !arrived() && !until.is_past() {
-            std::thread::yield_now();
-        }
-        if !arrived() {
+        if !arrived(target.point) {
             return Err(Refusal::Interference { device: "the pointer: it is not where it was sent".into() });
         }
         self.lies_open(target)
@@ -240,6 +315,7 @@ impl System for Windows {
         let restless = || Refusal::Interference { device: "the foreground: it does not come to rest".into() };
         self.foregrounds = at_rest.ok_or_else(restless)?;
         let window = self.target(target)?;
+        self.refuse_other_input()?;
         keys::refuse_held()?;
         Self::refuse_unfocused(window)?;
         keys::strokes(chord, window.layout())
@@ -259,6 +335,8 @@ impl System for Windows {
         if changed.is_some() {
             return Err(Refusal::FocusElsewhere { on: "another window, at that moment".into() });
         }
+        self.refuse_other_input()?;
+        person::note_ours();
         Self::refuse_unfocused(self.target(target)?)
     }
 
@@ -285,6 +363,10 @@ impl System for Windows {
             && screens::pointer() == Some(ours)
         {
             keys::move_pointer(VirtualDesktop::now().absolute(was))?;
+            arrived(was);
+            if self.refuse_other_input().is_ok() {
+                person::note_ours();
+            }
         }
         // What was pasted may still be read; and what is somebody else's now stays.
         if !std::mem::take(&mut self.offered) || self.pasted_at.is_some() || self.refuse_taken().is_err() {
@@ -293,6 +375,18 @@ impl System for Windows {
         let Some(former) = self.former.take() else { return Ok(()) };
         let set = Clipboard::new().and_then(|mut clipboard| clipboard.set().exclude_from_history().text(former));
         set.map_err(|error| Refusal::ClipboardTaken { by: format!("somebody ({error})") })
+    }
+}
+
+/// Whether the pointer comes to a point: input takes effect a little after it was sent.
+fn arrived(point: (i32, i32)) -> bool {
+    let until = Moment::now() + FOREGROUND_REST;
+    loop {
+        match screens::pointer() == Some(point) {
+            true => return true,
+            false if until.is_past() => return false,
+            false => std::thread::yield_now(),
+        }
     }
 }
 
