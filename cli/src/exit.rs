@@ -1,10 +1,8 @@
 //! Exit statuses: the contract that scripts rely on.
 
-use std::process::ExitCode;
-
-/// The status the process ends with.
+/// The status the process ends with: a byte on Unix, 32 bits on Windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExitStatus(u8);
+pub struct ExitStatus(u32);
 
 impl ExitStatus {
     /// The level asked for was reached.
@@ -42,20 +40,25 @@ impl ExitStatus {
 
     /// Any status, for `run`: the child's own.
     #[must_use]
-    pub const fn new(code: u8) -> Self {
+    pub const fn new(code: u32) -> Self {
         Self(code)
     }
 
     /// Ended by a signal, as shells say it: 128 + its number.
     #[must_use]
     pub const fn signalled(signal: u8) -> Self {
-        Self(128_u8.saturating_add(signal))
+        Self(128 + signal as u32)
     }
 
     /// The number.
     #[must_use]
-    pub const fn code(self) -> u8 {
+    pub const fn code(self) -> u32 {
         self.0
+    }
+
+    /// Ends the process with it. Nothing is dropped: to be called where nothing is left to be done.
+    pub fn exit(self) -> ! {
+        std::process::exit(self.0.cast_signed())
     }
 
     /// Orders outcomes from best to worst: uncertain is the worst, because it alone must not be sent again unseen.
@@ -70,12 +73,6 @@ impl ExitStatus {
             true => other,
             false => self,
         }
-    }
-}
-
-impl From<ExitStatus> for ExitCode {
-    fn from(status: ExitStatus) -> Self {
-        Self::from(status.0)
     }
 }
 

@@ -226,7 +226,7 @@ impl Attendance<'_> {
         // A host that was suspended or a process that was stopped learns only now that the lease ended before the child.
         let lost = ending.forced || self.lost.is_some() || guard.check().is_err();
         if !lost {
-            return Finished::without_lease(Outcome::Ran, ExitStatus::new(ending.status), None);
+            return Finished::without_lease(Outcome::Ran, ExitStatus::new(ending.status.into()), None);
         }
         while let Ok(event) = self.heard.try_recv() {
             if let LockEvent::Lost { reason, .. } = event {

@@ -13,11 +13,11 @@ mod ending;
 mod environment;
 #[cfg(unix)]
 mod group;
+#[cfg(windows)]
+mod job;
 #[cfg(unix)]
 mod launch;
 mod plan;
-#[cfg(not(unix))]
-mod portable;
 mod report;
 #[cfg(unix)]
 mod shared_pid;
@@ -29,6 +29,8 @@ mod supervisor;
 mod terminal;
 #[cfg(unix)]
 mod watch;
+#[cfg(windows)]
+mod windows;
 #[cfg(unix)]
 mod wire;
 
@@ -37,9 +39,9 @@ use std::time::Duration;
 #[cfg(unix)]
 use attend::attend;
 use plan::Plan;
-#[cfg(not(unix))]
-use portable::attend;
 use report::{Finished, JsonTo, report};
+#[cfg(windows)]
+use windows::attend;
 
 use crate::{ExitStatus, args::RunArgs, error::CommandError, settings::Settings, ui::Ui};
 
@@ -72,7 +74,7 @@ fn json_to(args: &RunArgs, ui: &Ui) -> Result<JsonTo, CommandError> {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn json_to(args: &RunArgs, ui: &Ui) -> Result<JsonTo, CommandError> {
     match args.json_fd {
         None if ui.is_json() => Ok(JsonTo::Stderr),

@@ -47,7 +47,7 @@ impl Plan {
             key: LockKey::new(args.key)?,
             command: args.command,
             wait: if args.nonblock { Duration::ZERO } else { args.wait.unwrap_or(settings.run.timeout) },
-            not_acquired: ExitStatus::new(args.conflict_exit_code),
+            not_acquired: ExitStatus::new(args.conflict_exit_code.into()),
             grace: args.grace.unwrap_or(settings.run.grace.min(ttl / GRACE_PER_TTL)),
             ttl_given: args.ttl.is_some(),
             ttl,

@@ -25,7 +25,6 @@ pub(super) enum Outcome {
     /// The lock was not acquired in time.
     NotAcquired,
     /// A signal ended the wait.
-    #[cfg(unix)]
     Interrupted,
     /// The lease was lost or broken while the command ran.
     Lost,
@@ -127,7 +126,7 @@ struct Object<'a> {
     waited_ms: u64,
     held_ms: Option<u64>,
     outcome: Outcome,
-    exit: u8,
+    exit: u32,
 }
 
 /// Says how the run came out.

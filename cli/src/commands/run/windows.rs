@@ -1,0 +1,202 @@
+//! `run` on Windows: waits for the lock, starts the child in a job, ends the job when the lease is lost.
+//!
+//! The job is what the supervisor is on Unix: its one handle is ours, so when this process ends, however it does, the
+//! system ends the child and all that it started.
+
+use std::{
+    io,
+    process::{Child, Command},
+    sync::mpsc,
+};
+
+use lock_core::{DistributedLockExt, Guard, LockEvent, LossReason, Moment, Observer, background};
+use tokio::{
+    runtime::Handle,
+    signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c},
+};
+
+use super::{
+    environment,
+    job::Job,
+    plan::Plan,
+    report::{Finished, Outcome},
+};
+use crate::{
+    ExitStatus, backends,
+    error::{CommandError, ErrorKind},
+    settings::Settings,
+    ui::Talk,
+    waiting::Announcer,
+};
+
+/// What SIGINT is where there are signals; shells know the status.
+const INTERRUPT: u8 = 2;
+
+/// What the run waits for once the child runs.
+enum News {
+    /// The child has ended.
+    Ended(io::Result<std::process::ExitStatus>),
+    /// The lease is lost.
+    Lost(LossReason),
+    /// The lease was renewed: there is a new deadline.
+    Renewed,
+}
+
+/// Runs the plan.
+pub(super) fn attend(plan: &Plan, settings: &Settings, talk: Talk) -> Finished {
+    let began = Moment::now();
+    // Before the lock's files are opened: a process that ends lets go of its handles in the order of their making.
+    let job = match Job::new() {
+        Ok(job) => job,
+        Err(error) => return Finished::system("make a job for the command", &error),
+    };
+    let handle = match background::handle() {
+        Ok(handle) => handle,
+        Err(error) => return Finished::not_acquired(error, plan.not_acquired, plan.wait),
+    };
+    let (tell, news) = mpsc::channel();
+    let mut interrupts = match Interrupts::hear(&handle) {
+        Ok(interrupts) => interrupts,
+        Err(error) => return Finished::system("hear Ctrl-C", &error),
+    };
+    let acquired = handle.block_on(async {
+        tokio::select! {
+            acquired = acquire(plan, settings, talk, tell.clone()) => acquired,
+            () = interrupts.next() => {
+                let status = ExitStatus::signalled(INTERRUPT);
+                Err(Box::new(Finished::without_lease(Outcome::Interrupted, status, None)))
+            }
+        }
+    });
+    let guard = match acquired {
+        Ok(guard) => guard,
+        Err(finished) => return Finished { waited: began.elapsed(), ..*finished },
+    };
+    let (waited, granted) = (began.elapsed(), Moment::now());
+    // From here on Ctrl-C is the child's, which shares our console and hears it too: `interrupts` only keeps it from
+    // ending us.
+    let finished = run_child(plan, &guard, &job, tell, &news).under(&guard);
+    if let Err(error) = handle.block_on(guard.release()) {
+        talk.warn(&crate::error::chain(&error));
+    }
+    if let Err(error) = job.let_go() {
+        talk.warn(&format!("what the command left in the background ends now: {error}"));
+    }
+    drop(interrupts);
+    Finished { waited, held: Some(granted.elapsed()), ..finished }
+}
+
+/// Ctrl-C and Ctrl-Break. While one of these lives, they do not end this process.
+struct Interrupts {
+    c: CtrlC,
+    r#break: CtrlBreak,
+}
+
+impl Interrupts {
+    fn hear(handle: &Handle) -> io::Result<Self> {
+        let _context = handle.enter();
+        Ok(Self { c: ctrl_c()?, r#break: ctrl_break()? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.c.recv() => {}
+            _ = self.r#break.recv() => {}
+        }
+    }
+}
+
+async fn acquire(
+    plan: &Plan,
+    settings: &Settings,
+    talk: Talk,
+    tell: mpsc::Sender<News>,
+) -> Result<Guard, Box<Finished>> {
+    let lock = backends::open(settings).await.map_err(Finished::unavailable)?;
+    plan.check_against(&lock, talk).map_err(Finished::usage)?;
+    let announcer = Announcer::new(&lock, talk);
+    let waits = !plan.wait.is_zero();
+    let options = plan.acquire_options(Observer::new(move |event| {
+        // Who does not wait has nothing to announce.
+        if waits || !matches!(event, LockEvent::Queued { .. }) {
+            announcer.hear(event);
+        }
+        // Nobody hears any more when the run is over.
+        let _over = match event {
+            LockEvent::Lost { reason, .. } => tell.send(News::Lost(reason.clone())),
+            LockEvent::Renewed { .. } => tell.send(News::Renewed),
+            _ => Ok(()),
+        };
+    }));
+    let acquired = lock.acquire(&plan.key, &options).await;
+    Ok(acquired.map_err(|error| Finished::not_acquired(error, plan.not_acquired, plan.wait))?)
+}
+
+fn run_child(plan: &Plan, guard: &Guard, job: &Job, tell: mpsc::Sender<News>, news: &mpsc::Receiver<News>) -> Finished {
+    let Some((program, arguments)) = plan.command.split_first() else {
+        return Finished::usage(CommandError::usage("no command"));
+    };
+    let mut command = Command::new(program);
+    environment::hide_secrets(&mut command);
+    command.args(arguments).envs(environment::of_child(plan, guard));
+    match job.start(&mut command) {
+        Ok(child) => {
+            wait_in_background(child, tell);
+            until_ended(plan, guard, job, news)
+        }
+        Err(error) => {
+            let status = match error.kind() {
+                io::ErrorKind::NotFound => ExitStatus::RUN_NOT_FOUND,
+                _ => ExitStatus::RUN_NOT_EXECUTABLE,
+            };
+            let shown = CommandError::new(ErrorKind::Usage, format!("cannot run `{}`: {error}", program.display()));
+            Finished::without_lease(Outcome::NotStarted, status, Some(shown))
+        }
+    }
+}
+
+/// The system's wait for a child cannot be joined with the lease's, so it has a thread.
+fn wait_in_background(mut child: Child, tell: mpsc::Sender<News>) {
+    std::thread::spawn(move || {
+        let ended = child.wait();
+        // Nobody hears any more when the run is over.
+        let _over = tell.send(News::Ended(ended));
+    });
+}
+
+fn until_ended(plan: &Plan, guard: &Guard, job: &Job, news: &mpsc::Receiver<News>) -> Finished {
+    loop {
+        let left = guard.deadline().map(|deadline| deadline.remaining().saturating_sub(super::KILL_MARGIN));
+        let heard = match left {
+            Some(left) => news.recv_timeout(left),
+            None => news.recv().map_err(mpsc::RecvTimeoutError::from),
+        };
+        match heard {
+            Ok(News::Renewed) => {}
+            Ok(News::Lost(reason)) => return end(plan, job, Some(&reason)),
+            Err(mpsc::RecvTimeoutError::Timeout) => return end(plan, job, None),
+            // A host that was suspended learns only now that the lease ended before the child.
+            Ok(News::Ended(_)) if guard.check().is_err() => return end(plan, job, None),
+            Ok(News::Ended(Ok(status))) => {
+                let code = status.code().map_or(u32::MAX, i32::cast_unsigned);
+                return Finished::without_lease(Outcome::Ran, ExitStatus::new(code), None);
+            }
+            Ok(News::Ended(Err(error))) => return Finished::system("watch the command", &error),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Finished::system("watch the command", &io::Error::other("its watcher is gone"));
+            }
+        }
+    }
+}
+
+/// Ends the child and all that it started. The system gives no way to ask them for it, so there is no grace.
+fn end(plan: &Plan, job: &Job, reason: Option<&LossReason>) -> Finished {
+    let error = match job.end() {
+        Ok(()) => Finished::lost(&plan.key, reason),
+        Err(error) => {
+            let message = format!("the lease is lost, and the command cannot be ended: {error}");
+            CommandError::new(ErrorKind::Backend, message)
+        }
+    };
+    Finished::without_lease(Outcome::Lost, ExitStatus::RUN_LEASE_LOST, Some(error))
+}
