@@ -2,7 +2,7 @@
 //! tell. An error names the path and the step; see [`FileError`].
 
 #[cfg(not(unix))]
-#[path = "dir_portable.rs"]
+#[path = "dir_windows.rs"]
 mod system;
 #[cfg(unix)]
 #[path = "dir_unix.rs"]

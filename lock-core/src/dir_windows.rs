@@ -1,10 +1,17 @@
-//! Opening files where the system is no Unix: by path, with the checks that std can make.
+//! Opening files on Windows: by path, with the checks that std can make.
 
 use std::{
     fs::{File, OpenOptions},
     io,
+    os::windows::{
+        fs::{FileExt as _, OpenOptionsExt as _},
+        io::AsRawHandle as _,
+    },
     path::{Path, PathBuf},
-    time::SystemTime,
+};
+
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, GetFileInformationByHandle,
 };
 
 use crate::file_error::FileError;
@@ -15,10 +22,11 @@ pub struct Dir {
     path: PathBuf,
 }
 
-/// Names one file: std shows no file numbers here, the time of its making is the closest.
+/// Names one file among all that are there at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId {
-    made: Option<SystemTime>,
+    volume: u32,
+    index: u64,
 }
 
 impl Dir {
@@ -114,7 +122,7 @@ impl Dir {
     pub fn plain(&self, name: &str) -> Result<Option<FileId>, FileError> {
         let path = self.path_of(name);
         match std::fs::symlink_metadata(&path) {
-            Ok(found) if found.is_file() => Ok(Some(FileId { made: found.created().ok() })),
+            Ok(found) if found.is_file() => id_at(&path),
             Ok(_) => Err(FileError::Planted { path, what: "no regular file" }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(FileError::io("look at", path)(e)),
@@ -134,13 +142,23 @@ impl Dir {
 
 /// The file that is held open.
 pub fn id_of(file: &File) -> io::Result<FileId> {
-    Ok(FileId { made: file.metadata()?.created().ok() })
+    let mut found = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open, and the structure is the one that the call fills in. std has this unstable only.
+    match unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut found) } {
+        0 => Err(io::Error::last_os_error()),
+        _ => Ok(FileId {
+            volume: found.dwVolumeSerialNumber,
+            index: u64::from(found.nFileIndexHigh) << 32 | u64::from(found.nFileIndexLow),
+        }),
+    }
 }
 
 /// The file behind a path, if there is one. A link in the last place is not followed.
 pub fn id_at(path: &Path) -> Result<Option<FileId>, FileError> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) => Ok(Some(FileId { made: found.created().ok() })),
+    let mut only_to_look = OpenOptions::new();
+    only_to_look.access_mode(0).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS);
+    match only_to_look.open(path).and_then(|file| id_of(&file)) {
+        Ok(id) => Ok(Some(id)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(FileError::io("look at", path)(e)),
     }
@@ -148,14 +166,14 @@ pub fn id_at(path: &Path) -> Result<Option<FileId>, FileError> {
 
 /// Reads once: all there is up to the size of the buffer, as regular files do.
 pub fn read_once_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    positional::read(file, buffer, at)
+    file.seek_read(buffer, at)
 }
 
 /// Reads from `at` until `buffer` is full or the file ends; says how much was read.
 pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match positional::read(file, &mut buffer[filled..], at + filled as u64)? {
+        match file.seek_read(&mut buffer[filled..], at + filled as u64)? {
             0 => break,
             read => filled += read,
         }
@@ -167,41 +185,10 @@ pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     let mut written = 0;
     while written < bytes.len() {
-        match positional::write(file, &bytes[written..], at + written as u64)? {
+        match file.seek_write(&bytes[written..], at + written as u64)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             more => written += more,
         }
     }
     Ok(())
-}
-
-#[cfg(windows)]
-mod positional {
-    use std::{fs::File, io, os::windows::fs::FileExt};
-
-    pub(super) fn read(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        file.seek_read(buffer, at)
-    }
-
-    pub(super) fn write(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
-        file.seek_write(bytes, at)
-    }
-}
-
-#[cfg(not(windows))]
-mod positional {
-    use std::{
-        fs::File,
-        io::{self, Read, Seek, SeekFrom, Write},
-    };
-
-    pub(super) fn read(mut file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        file.seek(SeekFrom::Start(at))?;
-        file.read(buffer)
-    }
-
-    pub(super) fn write(mut file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
-        file.seek(SeekFrom::Start(at))?;
-        file.write(bytes)
-    }
 }
