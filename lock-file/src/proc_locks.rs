@@ -77,7 +77,7 @@ pub(crate) fn shown_device(_locked: &File) -> Option<u64> {
     None
 }
 
-#[cfg(any(target_os = "linux", test))]
+#[cfg(target_os = "linux")]
 #[derive(Debug, PartialEq, Eq)]
 struct Listed {
     pid: u32,

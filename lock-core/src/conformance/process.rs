@@ -58,6 +58,7 @@ pub(super) struct Process {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
     pub(super) token: u64,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only processes that can be stopped are asked for it"))]
     pub(super) ticket: u64,
     pub(super) since_ns: u64,
 }
