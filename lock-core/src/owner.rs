@@ -46,6 +46,13 @@ impl Owner {
         process_start(self.pid).is_some_and(|start| start == self.start || self.start == 0)
     }
 
+    /// Whether the owner's process is stopped (SIGSTOP, a debugger) on this host. A hint: where the system does not tell it
+    /// is `false`.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        crate::process_is_stopped(self.pid, self.start) == Some(true)
+    }
+
     /// Whether the owner's process is proven to have ended. Where the system does not tell, it counts as alive.
     #[must_use]
     pub fn has_died(&self) -> bool {

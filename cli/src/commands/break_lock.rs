@@ -1,6 +1,6 @@
 //! `break`: makes the holder of a lock let go.
 
-use lock_core::{Error, FencingToken, LockKey};
+use lock_core::{Error, FencingToken, Holder, KeyState, LockKey, Owner};
 
 use crate::{ExitStatus, backends, error::CommandError, settings::Settings, ui::Ui};
 
@@ -19,12 +19,29 @@ pub(crate) fn run(
         lock.break_lock(&key, token, kill).await.map_err(|error| explained(error, &key))?;
         Ok::<_, CommandError>(lock.inspect(&key).await?)
     })?;
+    let stopped = if kill { None } else { stopped_holder(&state) };
     match ui.is_json() {
-        true => ui.json(&serde_json::json!({"key": key, "token": token, "killed": kill, "state": state})),
+        true => ui.json(&serde_json::json!({
+            "key": key, "token": token, "killed": kill, "stopped": stopped.is_some(), "state": state,
+        })),
         false if kill => ui.data(&format!("{key}: the holder of token {token} was killed")),
         false => ui.data(&format!("{key}: the holder of token {token} was told to let go")),
     }
+    if let Some(holder) = stopped {
+        let pid = holder.pid;
+        ui.warn(&format!(
+            "{holder} is stopped, and lets go only when it runs again: continue it (kill -CONT {pid}), or break with --kill"
+        ));
+    }
     Ok(ExitStatus::SUCCESS)
+}
+
+/// The holder, if it is stopped now: it cannot act on what it is told.
+pub(super) fn stopped_holder(state: &KeyState) -> Option<&Owner> {
+    match &state.holder {
+        Holder::Lease { owner, .. } if owner.is_stopped() => Some(owner),
+        _ => None,
+    }
 }
 
 fn explained(error: Error, key: &LockKey) -> CommandError {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lock_core::{DistributedLock, Holder, KeyState, LockKey, wall_clock_us};
 
+use super::break_lock::stopped_holder;
 use crate::{
     ExitStatus, backends,
     error::CommandError,
@@ -25,7 +26,7 @@ pub(crate) fn run(key: Option<String>, settings: &Settings, ui: &mut Ui) -> Resu
     let mut worst = ExitStatus::SUCCESS;
     for state in states {
         match state {
-            Ok(state) if ui.is_json() => ui.json(&state),
+            Ok(state) if ui.is_json() => ui.json(&as_json(&state)),
             Ok(state) => print(&state, ui),
             Err(error) => worst = ui.fail(&error.into()),
         }
@@ -44,7 +45,7 @@ async fn inspect_all(lock: &Arc<dyn DistributedLock>, keys: &[LockKey]) -> Vec<R
 
 /// The state in one line, then the line in a table.
 fn print(state: &KeyState, ui: &mut Ui) {
-    ui.data(&format!("{}: {}{}", state.key, state, broken(state)));
+    ui.data(&format!("{}: {}{}", state.key, state, note(state)));
     if state.queue.is_empty() {
         return;
     }
@@ -63,9 +64,22 @@ fn print(state: &KeyState, ui: &mut Ui) {
     ui.data(&lines_of(&lines));
 }
 
-fn broken(state: &KeyState) -> &'static str {
-    match state.holder {
-        Holder::Lease { broken: true, .. } => " (broken: it was told to let go)",
-        _ => "",
+/// What the state of a broken or stopped holder means for those who wait.
+fn note(state: &KeyState) -> &'static str {
+    let broken = matches!(state.holder, Holder::Lease { broken: true, .. });
+    match (broken, stopped_holder(state).is_some()) {
+        (true, true) => " (broken, but stopped: it lets go when it runs again, or by `break --kill`)",
+        (true, false) => " (broken: it was told to let go)",
+        (false, true) => " (stopped)",
+        (false, false) => "",
     }
+}
+
+/// The state as `--json` prints it: with what can be seen of the holder now.
+fn as_json(state: &KeyState) -> serde_json::Value {
+    let mut object = serde_json::to_value(state).unwrap_or_default();
+    if matches!(state.holder, Holder::Lease { .. }) {
+        object["holder"]["stopped"] = stopped_holder(state).is_some().into();
+    }
+    object
 }

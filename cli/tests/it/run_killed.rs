@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lock_core::Holder;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::run_fixture::{Home, is_alive, text, until};
+use crate::run_fixture::{Home, is_alive, is_stopped, text, until};
 
 /// The next holder looks whether the pid in this file is still there.
 const LOOK: &str = "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo dead";
@@ -85,6 +85,54 @@ fn a_stopped_run_keeps_the_lock() {
     run.signal(Signal::CONT);
     assert_eq!(run.end().code(), Some(8));
     assert!(home.run(&["-n"], "true").status.success());
+}
+
+/// A stopped process cannot let go: that is said, and what can be done about it.
+#[test]
+fn breaking_a_stopped_run_says_that_it_takes_effect_later() {
+    let home = Home::new();
+    let mut run = home.start(&[], "echo $$ > child; exec sleep 60");
+    let child = home.until_pid("child");
+    run.signal(Signal::STOP);
+    until("run is stopped", || is_stopped(run.pid()));
+    let Holder::Lease { token, .. } = home.state().holder else { panic!("held") };
+    let token = token.to_string();
+    let output = home.talkstick(&["break", "k", "--token", &token]).output().unwrap();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(
+        (stdout, output.status.code()),
+        (format!("k: the holder of token {token} was told to let go\n"), Some(0))
+    );
+    let pid = run.pid().as_raw_nonzero();
+    assert!(stderr.contains("is stopped") && stderr.contains(&format!("kill -CONT {pid}")), "{stderr}");
+    assert!(stderr.contains("--kill") && stderr.lines().count() == 1, "{stderr}");
+    let status = text(&home.talkstick(&["status", "k"]).output().unwrap().stdout);
+    assert!(status.contains("(broken, but stopped: it lets go when it runs again, or by `break --kill`)"), "{status}");
+    let json = text(&home.talkstick(&["--json", "status", "k"]).output().unwrap().stdout);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["holder"]["stopped"], &json["holder"]["broken"]), (&true.into(), &true.into()));
+    assert_eq!(home.run(&["-n"], "true").status.code(), Some(75), "still held");
+    let killed = home.talkstick(&["break", "k", "--token", &token, "--kill"]).output().unwrap();
+    assert_eq!((text(&killed.stderr).as_str(), killed.status.code()), ("", Some(0)));
+    run.end();
+    assert!(home.run(&["-w", "20"], "true").status.success());
+    assert!(!is_alive(child));
+}
+
+/// And it takes effect as soon as it runs.
+#[test]
+fn a_broken_run_that_was_stopped_lets_go_when_it_is_continued() {
+    let home = Home::new();
+    let mut run = home.start(&["--grace", "200ms"], "echo $$ > child; exec sleep 60");
+    home.until_pid("child");
+    run.signal(Signal::STOP);
+    until("run is stopped", || is_stopped(run.pid()));
+    let Holder::Lease { token, .. } = home.state().holder else { panic!("held") };
+    let broken = home.talkstick(&["break", "k", "--token", &token.to_string()]).output().unwrap();
+    assert!(broken.status.success(), "{}", text(&broken.stderr));
+    run.signal(Signal::CONT);
+    assert_eq!(run.end().code(), Some(76));
+    assert!(home.run(&["-w", "20"], "true").status.success());
 }
 
 #[test]
