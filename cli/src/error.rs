@@ -125,7 +125,12 @@ impl From<lock_core::Error> for CommandError {
             Error::Config(_) => ErrorKind::Config,
             _ => ErrorKind::Backend,
         };
-        Self::chain(kind, &error)
+        match kind {
+            ErrorKind::Backend => {
+                Self::chain(kind, &error).hint("check the lock store, or choose another with --backend")
+            }
+            _ => Self::chain(kind, &error),
+        }
     }
 }
 

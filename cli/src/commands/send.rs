@@ -20,6 +20,6 @@ fn report(done: &Done<'_>, ui: &mut Ui) {
     match done.status {
         ExitStatus::SUCCESS if ui.is_json() => {}
         ExitStatus::SUCCESS => ui.data(&done.receipt.to_string()),
-        _ => ui.talk().failure(&done.receipt.to_string(), done.hint()),
+        _ => ui.talk().failure(&done.receipt.to_string(), done.hint().as_deref()),
     }
 }

@@ -218,22 +218,27 @@ impl Done<'_> {
     }
 
     /// What the sender can do about it.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self.status {
+    pub(crate) fn hint(&self) -> Option<String> {
+        let advice = match self.status {
             // Their own words say it.
-            _ if matches!(reason(&self.receipt), "newlines" | "not_built") => None,
-            ExitStatus::UNCERTAIN => Some("look at the agent's window before sending again: it may be typed already"),
-            ExitStatus::NO_LOCK => Some("nothing was typed; `talkstick status` shows who holds the lock"),
-            ExitStatus::NO_TARGET => Some("nothing was typed; check the place with `talkstick doctor`"),
-            ExitStatus::BLOCKED => {
-                Some("nothing was typed; send again when the screen is free, or raise --timeout (or send.timeout)")
+            _ if matches!(reason(&self.receipt), "newlines" | "not_built") => return None,
+            ExitStatus::UNCERTAIN => {
+                return Some("look at the agent's window before sending again: it may be typed already".to_owned());
             }
-            ExitStatus::REJECTED => Some("nothing was typed; it is safe to send again"),
-            ExitStatus::CONFIG => Some("nothing was typed; `talkstick doctor` checks lock store and display"),
-            _ => None,
-        }
+            ExitStatus::NO_LOCK => "`talkstick status` shows who holds the lock",
+            ExitStatus::NO_TARGET => "check the place with `talkstick doctor`",
+            ExitStatus::BLOCKED => "send again when the screen is free, or raise --timeout (or send.timeout)",
+            ExitStatus::REJECTED => "it is safe to send again",
+            ExitStatus::CONFIG => "`talkstick doctor` checks lock store and display",
+            _ => return None,
+        };
+        let said = self.receipt.reason.as_ref().is_some_and(|reason| reason.message.contains(NOTHING_TYPED));
+        Some(if said { advice.to_owned() } else { format!("{NOTHING_TYPED}; {advice}") })
     }
 }
+
+/// What a sender most wants to know of a message that failed.
+const NOTHING_TYPED: &str = "nothing was typed";
 
 fn reason(receipt: &Receipt) -> &str {
     receipt.reason.as_ref().map_or("", |reason| reason.code.as_ref())

@@ -7,6 +7,14 @@ use deliver::{Agent, PROFILE_NAMES, Profile, ProfileOverrides, SurfaceKind, desk
 use super::{raw::RawAgent, schema::nearest};
 use crate::error::{CommandError, ErrorKind};
 
+/// What [`is_agent_name`] asks, in words.
+pub(crate) const NAME_RULE: &str = "a name must not be empty, and has no commas or control characters";
+
+/// Whether an agent can have this name: `--agents A,B` must be able to list it.
+pub(crate) fn is_agent_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_control() || c == ',')
+}
+
 /// All agents, in the order that people count: Agent-2 before Agent-10.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Agents {
@@ -99,8 +107,8 @@ fn agent(name: String, raw: RawAgent, own: &BTreeMap<String, Profile>) -> Result
         CommandError::config(format!("agent `{name}`: {why}"))
             .hint(format!("correct [agents.{name}] in talkstick.toml"))
     };
-    if name.is_empty() || name.contains(|c: char| c.is_control() || c == ',') {
-        return Err(wrong("a name must not be empty, and has no commas or control characters".into()));
+    if !is_agent_name(&name) {
+        return Err(wrong(NAME_RULE.into()));
     }
     let surface = match &raw.surface {
         Some(word) => word.parse::<SurfaceKind>().map_err(|error| wrong(error.to_string()))?,

@@ -8,7 +8,7 @@ use std::{
 
 use toml_edit::DocumentMut;
 
-use super::{read_if_there, root::CONFIG_FILE};
+use super::{Settings, read_if_there, root::CONFIG_FILE};
 use crate::error::{CommandError, on_one_line};
 
 /// A configuration file open for one change. Other writers wait until it is dropped.
@@ -36,8 +36,9 @@ impl Edit {
         Ok(Self { path, document, _turn: turn })
     }
 
-    /// Writes the change.
-    pub(crate) fn save(self) -> Result<(), CommandError> {
+    /// Writes the change, if the whole can be read back: the next command must not find a configuration that it refuses.
+    pub(crate) fn save(self, settings: &Settings) -> Result<(), CommandError> {
+        settings.check_change(&self.document.to_string()).map_err(|error| error.hint("nothing was changed"))?;
         let folder = folder_of(&self.path);
         let written = write_beside(&self.path, &self.document.to_string());
         let moved = written.and_then(|new| fs::rename(&new, &self.path).inspect_err(|_| discard(&new)));

@@ -48,7 +48,8 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<ConfigText>, CommandEr
     };
     let meta = file.metadata().map_err(|e| unreadable(path, &e))?;
     if !meta.is_file() {
-        return Err(CommandError::config(format!("cannot read `{}`: it is not a regular file", path.display())));
+        let error = CommandError::config(format!("cannot read `{}`: it is not a regular file", path.display()));
+        return Err(error.hint("name a file"));
     }
     let mut bytes = Vec::new();
     file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| unreadable(path, &e))?;
@@ -56,8 +57,10 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<ConfigText>, CommandEr
         let message = format!("`{}` has more than {CONFIG_BYTES_MAX} bytes; is it a configuration?", path.display());
         return Err(CommandError::config(message));
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|e| CommandError::config(format!("`{}` is not UTF-8: {}", path.display(), e.utf8_error())))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        CommandError::config(format!("`{}` is not UTF-8: {}", path.display(), e.utf8_error()))
+            .hint("convert it first, for example with iconv")
+    })?;
     Ok(Some(ConfigText { path: path.to_owned(), text }))
 }
 

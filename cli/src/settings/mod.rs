@@ -13,10 +13,11 @@ mod shape;
 
 use std::{path::PathBuf, time::Duration};
 
-pub(crate) use agents::Agents;
+pub(crate) use agents::{Agents, NAME_RULE, is_agent_name};
 use config::{Value, ValueKind};
 use deliver::simulated::Address;
 pub(crate) use driver::Driver;
+use files::ConfigText;
 pub(crate) use files::read_if_there;
 use lock_core::{HeldLeases, LockKey, Sweep};
 use raw::RawSettings;
@@ -116,11 +117,7 @@ impl Settings {
         let root = root::find(global.root.as_deref())?;
         let texts = files::read_all(&root, global.config.as_deref())?;
         let flags: Vec<_> = global.backend.iter().map(|url| ("lock.backend", "--backend", url.clone())).collect();
-        let merged = layers::merge(&texts, &flags)?;
-        let leaves = layers::leaves(&merged.cache);
-        shape::check(&leaves)?;
-        let values: Vec<_> = leaves.into_iter().map(SettingValue::new).collect();
-        let raw: RawSettings = merged.try_deserialize().map_err(|error| malformed(&error, &values))?;
+        let (raw, values) = read(&texts, &flags)?;
         let redis = RedisSettings::new(raw.redis, &root.path)?;
         let own_file = global.config.clone().unwrap_or_else(|| root.path.join(root::CONFIG_FILE));
         Ok(Self {
@@ -151,6 +148,31 @@ impl Settings {
             values,
         })
     }
+
+    /// Whether the files can still be read when [`Self::own_file`] holds this text.
+    pub(crate) fn check_change(&self, text: &str) -> Result<(), CommandError> {
+        let others = self.files.iter().filter(|path| **path != self.own_file);
+        let mut texts = Vec::new();
+        for path in others {
+            texts.extend(files::read_if_there(path)?);
+        }
+        texts.push(ConfigText { path: self.own_file.clone(), text: text.to_owned() });
+        let (raw, _) = read(&texts, &[])?;
+        Agents::build(raw.agents, &raw.profiles).map(drop)
+    }
+}
+
+/// Merges the layers, and checks each value.
+fn read(
+    texts: &[ConfigText],
+    flags: &[(&str, &str, String)],
+) -> Result<(RawSettings, Vec<SettingValue>), CommandError> {
+    let merged = layers::merge(texts, flags)?;
+    let leaves = layers::leaves(&merged.cache);
+    shape::check(&leaves)?;
+    let values: Vec<_> = leaves.into_iter().map(SettingValue::new).collect();
+    let raw = merged.try_deserialize().map_err(|error| malformed(&error, &values))?;
+    Ok((raw, values))
 }
 
 /// A value of the wrong shape. Lengths and the like come without their place, which is added.

@@ -57,6 +57,21 @@ fn adding_refuses_what_could_not_be_read_back() {
     }
 }
 
+/// The next command must not find a configuration that it refuses.
+#[test]
+fn nothing_is_written_that_could_not_be_read_back() {
+    for (args, says) in [
+        (["X", "--class", ""], "`agents.X.window.class` must be a text that is not empty, not \"\""),
+        (["X", "--pid", "0"], "`agents.X.window.pid` must be a whole number from 1 to 4294967295, not 0"),
+    ] {
+        let case = Case::new(["agents", "add"].iter().chain(&args).copied()).config(TWO_AGENTS);
+        let ran = case.run();
+        assert!(ran.stderr.starts_with(&format!("error: {says} ([root]/talkstick.toml:")), "{}", ran.stderr);
+        assert!(ran.stderr.ends_with("); nothing was changed\n"), "{}", ran.stderr);
+        assert_eq!((ran.code, case.read("talkstick.toml").as_str()), (Some(9), TWO_AGENTS));
+    }
+}
+
 #[test]
 fn many_additions_at_once_lose_none() {
     let case = Case::new(Vec::<String>::new());
@@ -107,12 +122,24 @@ fn a_malformed_import_changes_nothing() {
             "the coordinates of `A` are malformed: [\"1\",\"2\"] is no pair of whole numbers",
         ),
         ("[]", "it holds no agents with coordinates"),
+        (
+            r#"{"":[1,2]}"#,
+            "`` is no name for an agent: a name must not be empty, and has no commas or control characters",
+        ),
+        (
+            r#"{"A":[1,2],"a,b":[1,2]}"#,
+            "`a,b` is no name for an agent: a name must not be empty, and has no commas or control characters",
+        ),
     ] {
         let case = Case::new(["agents", "import", "c.json"]).file("c.json", text).config(TWO_AGENTS);
         case.run().is(9, "", &format!("error: cannot import `c.json`: {says}; nothing was changed\n"));
         assert_eq!(case.read("talkstick.toml"), TWO_AGENTS);
     }
-    Case::new(["agents", "import", "none.json"]).run().is(9, "", "error: there is no file `none.json`\n");
+    Case::new(["agents", "import", "none.json"]).run().is(
+        9,
+        "",
+        "error: there is no file `none.json`; correct the path\n",
+    );
 }
 
 #[test]

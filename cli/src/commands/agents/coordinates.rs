@@ -9,6 +9,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::settings::{NAME_RULE, is_agent_name};
+
 /// Names that the chat point has had. The onboarding point is never taken for it: the two were mixed up for weeks.
 const CHAT_FIELDS: [&str; 7] = [
     "chat_input_coordinates",
@@ -42,6 +44,8 @@ pub(crate) enum Malformed {
     NoAgents,
     #[error("the coordinates of `{name}` are malformed: {found} is no pair of whole numbers")]
     Point { name: String, found: String },
+    #[error("`{0}` is no name for an agent: {NAME_RULE}")]
+    Name(String),
     #[error("`{name}` has no chat coordinates")]
     NoChatPoint { name: String },
     #[error("it holds several modes ({}); choose one with --mode", .0.join(", "))]
@@ -113,6 +117,9 @@ fn agent(name: &str, entry: &Value) -> Result<Option<Imported>, Malformed> {
         Value::Object(fields) if fields.contains_key("x") && fields.contains_key("y") => (entry, fields),
         _ => return Ok(None),
     };
+    if !is_agent_name(name) {
+        return Err(Malformed::Name(name.to_owned()));
+    }
     let malformed = || Malformed::Point { name: name.to_owned(), found: place.to_string() };
     Ok(Some(Imported {
         name: name.to_owned(),
@@ -178,6 +185,10 @@ mod tests {
             (
                 r#"{"A":[1,99999999999]}"#,
                 "the coordinates of `A` are malformed: [1,99999999999] is no pair of whole numbers",
+            ),
+            (
+                r#"{"":[1,2]}"#,
+                "`` is no name for an agent: a name must not be empty, and has no commas or control characters",
             ),
             (r#"{"agents":{"A":{"onboarding_coords":[1,2]}}}"#, "`A` has no chat coordinates"),
             (

@@ -17,7 +17,7 @@ pub(crate) fn run(
     settings: &Settings,
     ui: &mut Ui,
 ) -> Result<ExitStatus, CommandError> {
-    let absent = || CommandError::config(format!("there is no file `{}`", file.display()));
+    let absent = || CommandError::config(format!("there is no file `{}`", file.display())).hint("correct the path");
     let read = read_if_there(file)?.ok_or_else(absent)?;
     let imported = coordinates::parse(&read.text, mode).map_err(|error| {
         let error = CommandError::chain(ErrorKind::Config, &error);
@@ -29,7 +29,7 @@ pub(crate) fn run(
     for agent in imported {
         done.push((write(&mut edit, &agent)?, agent));
     }
-    edit.save()?;
+    edit.save(settings)?;
     for (what, agent) in &done {
         show(what, agent, ui);
     }
@@ -50,7 +50,7 @@ fn write(edit: &mut Edit, agent: &Imported) -> Result<&'static str, CommandError
     let point = point_value(agent.point);
     let same = table.get("point").is_some_and(|old| old.to_string().trim() == point.to_string().trim());
     set(table, "point", point);
-    if let Some(description) = agent.description.as_deref().filter(|_| !known) {
+    if let Some(description) = agent.description.as_deref().filter(|text| !known && !text.is_empty()) {
         set(table, "description", description.into());
     }
     Ok(match (known, same) {

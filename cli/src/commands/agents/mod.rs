@@ -11,7 +11,7 @@ use crate::{
     ExitStatus,
     args::{AddArgs, AgentsCommand},
     error::{CommandError, ErrorKind},
-    settings::{Settings, edit::Edit},
+    settings::{NAME_RULE, Settings, edit::Edit, is_agent_name},
     ui::Ui,
 };
 
@@ -45,7 +45,7 @@ fn add(args: &AddArgs, settings: &Settings, ui: &mut Ui) -> Result<ExitStatus, C
     if let Some(profile) = &args.profile {
         set(table, "profile", profile.as_str().into());
     }
-    edit.save()?;
+    edit.save(settings)?;
     report(&args.name, if known { "changed" } else { "added" }, settings, ui);
     Ok(ExitStatus::SUCCESS)
 }
@@ -60,8 +60,8 @@ fn check(args: &AddArgs, settings: &Settings) -> Result<(), CommandError> {
         let error = CommandError::usage(format!("where is `{}`?", args.name));
         return Err(error.hint("give --point X,Y, or its window with --class, --title or --pid"));
     }
-    if args.name.is_empty() || args.name.contains(|c: char| c.is_control() || c == ',') {
-        return Err(CommandError::usage("a name must not be empty, and has no commas or control characters"));
+    if !is_agent_name(&args.name) {
+        return Err(CommandError::usage(NAME_RULE));
     }
     match &args.profile {
         Some(profile) => settings.agents.check_profile(profile),
@@ -78,7 +78,7 @@ fn remove(name: &str, settings: &Settings, ui: &mut Ui) -> Result<ExitStatus, Co
         return Err(CommandError::config(message).hint("`talkstick config show` says where it comes from"));
     };
     keep_comments_above(&removed, &mut edit);
-    edit.save()?;
+    edit.save(settings)?;
     report(name, "removed", settings, ui);
     Ok(ExitStatus::SUCCESS)
 }

@@ -17,12 +17,7 @@ use super::{
     terminal::Terminal,
     wire::{Ending, News, Order, Start},
 };
-use crate::{
-    ExitStatus,
-    error::{CommandError, ErrorKind},
-    settings::Settings,
-    ui::Talk,
-};
+use crate::{ExitStatus, settings::Settings, ui::Talk};
 
 /// Runs the plan. Must be called while the process has one thread.
 pub(super) fn attend(plan: &Plan, settings: &Settings, talk: Talk) -> Finished {
@@ -218,8 +213,7 @@ impl Attendance<'_> {
     fn not_started(&self, not_found: bool, why: &str) -> Finished {
         let status = if not_found { ExitStatus::RUN_NOT_FOUND } else { ExitStatus::RUN_NOT_EXECUTABLE };
         let program = self.plan.command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
-        let error = CommandError::new(ErrorKind::Usage, format!("cannot run `{program}`: {why}"));
-        Finished::without_lease(Outcome::NotStarted, status, Some(error))
+        Finished::not_started(&program, status, why)
     }
 
     fn ended(&mut self, guard: &Guard, ending: Ending) -> Finished {

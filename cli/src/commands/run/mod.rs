@@ -68,9 +68,9 @@ fn json_to(args: &RunArgs, ui: &Ui) -> Result<JsonTo, CommandError> {
     match args.json_fd {
         None if ui.is_json() => Ok(JsonTo::Stderr),
         None => Ok(JsonTo::Nobody),
-        Some(number) => terminal::adopt_descriptor(number)
-            .map(JsonTo::File)
-            .map_err(|error| CommandError::usage(format!("--json-fd {number}: {error}"))),
+        Some(number) => terminal::adopt_descriptor(number).map(JsonTo::File).map_err(|error| {
+            CommandError::usage(format!("--json-fd {number}: {error}")).hint("open it, such as 3>file")
+        }),
     }
 }
 

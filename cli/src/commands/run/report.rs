@@ -60,6 +60,16 @@ impl Finished {
         Self::without_lease(Outcome::Usage, error.exit_status(), Some(error))
     }
 
+    /// The command could not be started.
+    pub(super) fn not_started(program: &str, status: ExitStatus, why: &str) -> Self {
+        let hint = match status {
+            ExitStatus::RUN_NOT_FOUND => "check its name and PATH",
+            _ => "check that it is a program, and may be executed",
+        };
+        let error = CommandError::new(ErrorKind::Usage, format!("cannot run `{program}`: {why}")).hint(hint);
+        Self::without_lease(Outcome::NotStarted, status, Some(error))
+    }
+
     /// A system call that `run` needs was refused; nothing runs.
     pub(super) fn system(what: &str, error: &std::io::Error) -> Self {
         let error = CommandError::new(ErrorKind::Backend, format!("cannot {what}: {error}"));
@@ -126,6 +136,8 @@ struct Object<'a> {
     waited_ms: u64,
     held_ms: Option<u64>,
     outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a CommandError>,
     exit: u32,
 }
 
@@ -142,6 +154,7 @@ pub(super) fn report(key: &str, finished: &Finished, mut to: JsonTo, talk: Talk)
         waited_ms: milliseconds(finished.waited),
         held_ms: finished.held.map(milliseconds),
         outcome: finished.outcome,
+        error: finished.error.as_ref(),
         exit: finished.status.code(),
     };
     let line = match serde_json::to_string(&object) {

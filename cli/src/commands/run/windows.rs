@@ -149,8 +149,7 @@ fn run_child(plan: &Plan, guard: &Guard, job: &Job, tell: mpsc::Sender<News>, ne
                 io::ErrorKind::NotFound => ExitStatus::RUN_NOT_FOUND,
                 _ => ExitStatus::RUN_NOT_EXECUTABLE,
             };
-            let shown = CommandError::new(ErrorKind::Usage, format!("cannot run `{}`: {error}", program.display()));
-            Finished::without_lease(Outcome::NotStarted, status, Some(shown))
+            Finished::not_started(&program.to_string_lossy(), status, &error.to_string())
         }
     }
 }
