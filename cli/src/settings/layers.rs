@@ -72,7 +72,8 @@ fn refuse_unknown(value: &Value, path: &mut Vec<String>) -> Result<(), CommandEr
         }
         return Ok(());
     }
-    if schema::is_known(path) {
+    let is_table = matches!(value.kind, ValueKind::Table(_));
+    if schema::is_known(path) && !is_table {
         return Ok(());
     }
     let mut place = value.origin().map(|origin| format!(" ({origin})")).unwrap_or_default();
@@ -81,10 +82,14 @@ fn refuse_unknown(value: &Value, path: &mut Vec<String>) -> Result<(), CommandEr
     {
         place = format!(" ({origin})");
     }
-    let what = if schema::is_section(path) { "must be a section" } else { "is no setting" };
+    let what = match (schema::is_section(path), schema::is_known(path)) {
+        (true, _) => "must be a section",
+        (false, true) => "is no section",
+        (false, false) => "is no setting",
+    };
     let error = CommandError::config(format!("`{}` {what}{place}", path.join(".")));
     Err(match schema::nearest_setting(path) {
-        Some(near) if !schema::is_section(path) => error.hint(format!("did you mean `{near}`?")),
+        Some(near) if what == "is no setting" => error.hint(format!("did you mean `{near}`?")),
         _ => error.hint("`talkstick config show` lists the settings"),
     })
 }

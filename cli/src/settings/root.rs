@@ -7,10 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    env_vars,
-    error::{CommandError, ErrorKind},
-};
+use crate::{env_vars, error::CommandError};
 
 /// The configuration's file name at the root.
 pub(crate) const CONFIG_FILE: &str = "talkstick.toml";
@@ -53,7 +50,8 @@ pub(crate) fn find(named: Option<&Path>) -> Result<Root, CommandError> {
         return self::named(named);
     }
     let here = std::env::current_dir()
-        .map_err(|e| CommandError::chain(ErrorKind::Config, &e).hint("name the root with --root DIR"))?;
+        .map_err(|e| CommandError::config(format!("the working directory cannot be read: {e}")))
+        .map_err(|e| e.hint("name the root with --root DIR"))?;
     for folder in here.ancestors() {
         let file = folder.join(CONFIG_FILE);
         match fs::symlink_metadata(&file) {

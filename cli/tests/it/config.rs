@@ -52,6 +52,10 @@ fn what_cannot_be_is_one_line_with_its_place_and_advice() {
             "agent `A`: unknown surface `telegraph`; known are desktop, simulated, tmux, inbox and exec; correct [agents.A] in talkstick.toml",
         ),
         (
+            "[lock.backend]\nx = 1",
+            "`lock.backend` is no section ([root]/talkstick.toml:2); `talkstick config show` lists the settings",
+        ),
+        (
             "[agents.A]\nwindow = {}",
             "agent `A`: its window has neither class, title nor pid, so every window would fit; correct [agents.A] in talkstick.toml",
         ),
