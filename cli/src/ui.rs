@@ -18,6 +18,8 @@ pub(crate) struct Ui {
     json: bool,
     /// Stdout belongs to somebody else: the child of `run`.
     stdout_is_taken: bool,
+    /// Data could not be written although somebody wants it: a full disk, not a reader who has gone.
+    lost_data: bool,
     talk: Talk,
 }
 
@@ -35,7 +37,7 @@ impl Ui {
             ColorWhen::Never => false,
             ColorWhen::Auto => !env_vars::is_set(env_vars::NO_COLOR) && io::stderr().is_terminal(),
         };
-        Self { json: global.json, stdout_is_taken: false, talk: Talk { quiet: global.quiet, color } }
+        Self { json: global.json, stdout_is_taken: false, lost_data: false, talk: Talk { quiet: global.quiet, color } }
     }
 
     /// Whether data is to be JSON.
@@ -54,14 +56,31 @@ impl Ui {
 
     /// Prints lines of data.
     pub(crate) fn data(&mut self, text: &str) {
-        print(&mut io::stdout().lock(), text);
+        if let Err(error) = write_line(&mut io::stdout().lock(), &printable(text)) {
+            self.could_not_print(&error);
+        }
+    }
+
+    fn could_not_print(&mut self, error: &io::Error) {
+        // The reader may have gone (`talkstick status | head -1`); the work itself goes on, as its outcome counts.
+        if error.kind() != io::ErrorKind::BrokenPipe && !std::mem::replace(&mut self.lost_data, true) {
+            self.warn(&format!("the output could not be written: {error}"));
+        }
+    }
+
+    /// The status of a command whose data is all that it is there for.
+    pub(crate) fn unless_lost(&self, status: ExitStatus) -> ExitStatus {
+        match self.lost_data && status == ExitStatus::SUCCESS {
+            true => ExitStatus::CONFIG,
+            false => status,
+        }
     }
 
     /// Prints one object of data as a line of JSON.
     pub(crate) fn json(&mut self, object: &impl Serialize) {
         match serde_json::to_string(object) {
-            Ok(line) if self.stdout_is_taken => print(&mut io::stderr().lock(), &line),
-            Ok(line) => print(&mut io::stdout().lock(), &line),
+            Ok(line) if self.stdout_is_taken => tell(&line),
+            Ok(line) => self.data(&line),
             Err(error) => self.talk.warn(&format!("the output cannot be written as JSON: {error}")),
         }
     }
@@ -94,12 +113,12 @@ impl Talk {
 
     pub(crate) fn say(self, text: &str) {
         if !self.quiet {
-            print(&mut io::stderr().lock(), text);
+            tell(&printable(text));
         }
     }
 
     pub(crate) fn warn(self, text: &str) {
-        write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("33", "warning:"), printable_line(text)));
+        tell(&format!("{} {}", self.paint("33", "warning:"), printable_line(text)));
     }
 
     pub(crate) fn error(self, error: &CommandError) {
@@ -109,7 +128,7 @@ impl Talk {
     /// What to do, unless quiet.
     pub(crate) fn hint(self, hint: &str) {
         if !self.quiet {
-            write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("36", "hint:"), printable(hint)));
+            tell(&format!("{} {}", self.paint("36", "hint:"), printable(hint)));
         }
     }
 
@@ -120,7 +139,7 @@ impl Talk {
             text.push_str(if text.ends_with('?') { " " } else { "; " });
             text.push_str(hint);
         }
-        write_line(&mut io::stderr().lock(), &format!("{} {}", self.paint("31", "error:"), printable_line(&text)));
+        tell(&format!("{} {}", self.paint("31", "error:"), printable_line(&text)));
     }
 
     pub(crate) const fn is_colored(self) -> bool {
@@ -171,13 +190,13 @@ fn visible(text: &str, kept: &[char]) -> String {
     shown
 }
 
-fn print(to: &mut impl Write, text: &str) {
-    write_line(to, &printable(text));
+/// Writes to stderr. A closed stream leaves nobody to tell.
+fn tell(text: &str) {
+    let _closed = write_line(&mut io::stderr().lock(), text);
 }
 
-fn write_line(to: &mut impl Write, text: &str) {
-    // The reader may have gone (`talkstick status | head -1`); the work itself goes on, as its outcome counts.
-    let _closed = writeln!(to, "{text}").and_then(|()| to.flush());
+fn write_line(to: &mut impl Write, text: &str) -> io::Result<()> {
+    writeln!(to, "{text}").and_then(|()| to.flush())
 }
 
 #[cfg(test)]

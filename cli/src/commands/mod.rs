@@ -38,8 +38,9 @@ pub(crate) fn dispatch(command: Command, settings: Settings, ui: &mut Ui) -> Exi
         // These two have statuses of their own.
         Command::Run(args) => return run::run(args, settings, ui),
         Command::Demo(args) => return demo::run(&args, &settings, ui),
-        Command::Send(args) => send::run(args, &settings, ui),
-        Command::Broadcast(args) => broadcast::run(args, &settings, ui),
+        // And what these two did is done, whatever becomes of the report.
+        Command::Send(args) => return send::run(args, &settings, ui).unwrap_or_else(|error| ui.fail(&error)),
+        Command::Broadcast(args) => return broadcast::run(args, &settings, ui).unwrap_or_else(|error| ui.fail(&error)),
         Command::Status { key } => status::run(key, &settings, ui),
         Command::Break { key, token, kill } => break_lock::run(&key, token, kill, &settings, ui),
         Command::Agents(command) => agents::run(command, &settings, ui),
@@ -52,7 +53,8 @@ pub(crate) fn dispatch(command: Command, settings: Settings, ui: &mut Ui) -> Exi
         Command::Top(_) => Err(CommandError::not_built("`top`")),
         Command::Helper(args) => Ok(companion::run(&args)),
     };
-    outcome.unwrap_or_else(|error| ui.fail(&error))
+    let status = outcome.unwrap_or_else(|error| ui.fail(&error));
+    ui.unless_lost(status)
 }
 
 /// What still works when the settings cannot be resolved.

@@ -17,6 +17,7 @@ mod seed_flags;
 mod send;
 mod sqlite;
 mod status;
+mod streams;
 mod usage;
 
 // Signal numbers, and what is read from /proc, are Linux's; so are the fixtures of screens.
