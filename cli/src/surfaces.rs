@@ -44,12 +44,12 @@ fn simulated(settings: &Settings) -> Result<Box<dyn Desktop>, Refusal> {
 
 /// The keeper of the clipboard outlives this process, so it is this program in another process.
 #[cfg(unix)]
-fn keeper() -> Result<KeeperCommand, Refusal> {
+pub(crate) fn keeper() -> Result<KeeperCommand, Refusal> {
     let program = std::env::current_exe().map_err(|error| Refusal::NoDisplay {
         display: crate::env_vars::text(crate::env_vars::DISPLAY).unwrap_or_default(),
         why: format!("the clipboard keeper cannot be started, as this program does not find itself: {error}"),
     })?;
-    Ok(KeeperCommand::new(program, crate::commands::KEEPER_ARGUMENTS))
+    Ok(KeeperCommand::new(program, crate::args::KEEPER_ARGUMENTS))
 }
 
 #[cfg(unix)]

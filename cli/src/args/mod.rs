@@ -13,6 +13,8 @@ use std::path::PathBuf;
 pub(crate) use agents::{AddArgs, AgentsCommand, parse_point};
 use clap::{Args, Parser, Subcommand};
 pub(crate) use companion::CompanionArgs;
+#[cfg(unix)]
+pub(crate) use companion::KEEPER_ARGUMENTS;
 pub(crate) use demo::{DemoArgs, DemoSurface};
 pub(crate) use globals::{ColorWhen, GlobalArgs, first_beyond_globals};
 pub(crate) use run::RunArgs;

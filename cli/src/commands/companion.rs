@@ -5,10 +5,6 @@ use deliver::simulated::{DesktopConfig, Listen};
 
 use crate::{ExitStatus, args::CompanionArgs, demo, error, ui, usage};
 
-/// What makes this program the keeper of the clipboard.
-#[cfg(unix)]
-pub(crate) const KEEPER_ARGUMENTS: [&str; 2] = ["helper", "keeper"];
-
 /// Runs the simulated desktop for the process that holds the other end of the standard input.
 #[derive(Debug, Parser)]
 struct SimulatedDesktop {

@@ -13,9 +13,6 @@ mod send;
 mod sending;
 mod status;
 
-#[cfg(unix)]
-pub(crate) use companion::KEEPER_ARGUMENTS;
-
 use crate::{
     ExitStatus,
     args::{Command, ConfigCommand, GlobalArgs},

@@ -59,6 +59,18 @@ fn collect_leaves(value: &Value, path: &mut Vec<String>, found: &mut Vec<(Vec<St
     }
 }
 
+/// Refuses the first value that does not have its setting's shape.
+pub(crate) fn check_shapes(leaves: &[(Vec<String>, Value)]) -> Result<(), CommandError> {
+    for (path, value) in leaves {
+        if let Some(shape) = schema::shape_of(path).filter(|shape| !shape.fits(value)) {
+            let origin = value.origin().map(|origin| format!(" ({origin})")).unwrap_or_default();
+            let (key, found) = (path.join("."), super::as_json(value));
+            return Err(CommandError::config(format!("`{key}` must be {shape}, not {found}{origin}")));
+        }
+    }
+    Ok(())
+}
+
 fn refuse_unknown(value: &Value, path: &mut Vec<String>) -> Result<(), CommandError> {
     if let ValueKind::Table(table) = &value.kind
         && (path.is_empty() || schema::is_section(path))

@@ -169,7 +169,7 @@ fn read(
 ) -> Result<(RawSettings, Vec<SettingValue>), CommandError> {
     let merged = layers::merge(texts, flags)?;
     let leaves = layers::leaves(&merged.cache);
-    shape::check(&leaves)?;
+    layers::check_shapes(&leaves)?;
     let values: Vec<_> = leaves.into_iter().map(SettingValue::new).collect();
     let raw = merged.try_deserialize().map_err(|error| malformed(&error, &values))?;
     Ok((raw, values))

@@ -4,11 +4,7 @@ use std::{fmt, time::Duration};
 
 use config::{Value, ValueKind};
 
-use super::{as_json, schema};
-use crate::{
-    args::{parse_span, show_span},
-    error::CommandError,
-};
+use crate::args::{parse_span, show_span};
 
 /// The shape of a value. Values from the environment are texts, so a text that reads as the right thing fits too.
 #[derive(Debug, Clone, Copy)]
@@ -29,20 +25,9 @@ pub(crate) enum Shape {
     Point,
 }
 
-/// Refuses the first value that does not have its setting's shape.
-pub(super) fn check(leaves: &[(Vec<String>, Value)]) -> Result<(), CommandError> {
-    for (path, value) in leaves {
-        if let Some(shape) = schema::shape_of(path).filter(|shape| !shape.fits(value)) {
-            let origin = value.origin().map(|origin| format!(" ({origin})")).unwrap_or_default();
-            let (key, found) = (path.join("."), as_json(value));
-            return Err(CommandError::config(format!("`{key}` must be {shape}, not {found}{origin}")));
-        }
-    }
-    Ok(())
-}
-
 impl Shape {
-    fn fits(self, value: &Value) -> bool {
+    /// Whether the value has this shape.
+    pub(super) fn fits(self, value: &Value) -> bool {
         match (self, &value.kind) {
             (Self::Text, ValueKind::String(text)) => !text.is_empty(),
             (Self::OneOf(words), ValueKind::String(text)) => words.contains(&text.as_str()),

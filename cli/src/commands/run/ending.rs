@@ -10,6 +10,10 @@ use super::{KILL_MARGIN, group::Group};
 /// supervisor reaps them; a parent that has left the group may never do it.
 const ZOMBIE_PATIENCE: Duration = Duration::from_millis(100);
 
+/// The supervisor's name in process lists, by which a supervisor further up knows it. The kernel keeps 15 bytes.
+#[cfg(target_os = "linux")]
+pub(super) const NAME: &std::ffi::CStr = c"talkstick-guard";
+
 /// An end that has begun.
 #[derive(Debug)]
 pub(super) struct Doom {
@@ -45,7 +49,7 @@ impl Doom {
 #[cfg(target_os = "linux")]
 pub(super) fn nested_supervisors_are_gone() -> bool {
     let Ok(children) = std::fs::read_to_string("/proc/thread-self/children") else { return true };
-    let name = super::supervisor::NAME.to_string_lossy();
+    let name = NAME.to_string_lossy();
     !children
         .split_ascii_whitespace()
         .any(|child| std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|comm| comm.trim_end() == name))

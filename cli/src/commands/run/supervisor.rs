@@ -9,6 +9,8 @@ use std::{ffi::OsString, io, panic::AssertUnwindSafe, sync::Arc};
 
 use rustix::process::{Pid, WaitOptions};
 
+#[cfg(target_os = "linux")]
+use super::ending::NAME;
 use super::{
     group::Group,
     launch::launch,
@@ -17,10 +19,6 @@ use super::{
     watch::Watch,
     wire::{Order, Wire},
 };
-
-/// The supervisor's name in process lists, by which a supervisor further up knows it. The kernel keeps 15 bytes.
-#[cfg(target_os = "linux")]
-pub(super) const NAME: &std::ffi::CStr = c"talkstick-guard";
 
 /// `run`'s side of the supervisor.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::{sync::Arc, thread, time::Duration};
 
 #[cfg(unix)]
-use deliver::desktop::x11::{X11Desktop, keeper::KeeperCommand};
+use deliver::desktop::x11::X11Desktop;
 use deliver::{
     Agent, Deliverer, Journal, Message, Profile, SendOptions, State, Stop, SurfaceKind,
     desktop::DesktopSurface,
@@ -12,6 +12,8 @@ use deliver::{
 use lock_core::{LockKey, Moment, StoreConfig};
 
 use super::{say, wait_for_the_end, wait_for_the_word};
+#[cfg(unix)]
+use crate::surfaces;
 use crate::{
     backends,
     demo::{
@@ -91,8 +93,7 @@ fn surface(desktop: &DesktopAddress) -> Result<DesktopSurface, CommandError> {
 #[cfg(unix)]
 fn x11_surface(display: &str) -> Result<DesktopSurface, CommandError> {
     let display = display.to_owned();
-    let program = std::env::current_exe().map_err(|error| failed(&error))?;
-    let keeper = KeeperCommand::new(program, crate::commands::KEEPER_ARGUMENTS);
+    let keeper = surfaces::keeper().map_err(|error| failed(&error))?;
     Ok(DesktopSurface::new(move || Ok(Box::new(X11Desktop::connect(Some(&display), &keeper)?))))
 }
 
