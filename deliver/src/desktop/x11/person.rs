@@ -132,6 +132,7 @@ impl X11Desktop {
     }
 
     /// As [`Self::begin_watch`], where another connection makes our synthetic input: that of strangers is not told from it.
+    #[cfg(not(target_os = "macos"))]
     pub(in crate::desktop) fn begin_watch_of_real_devices(&mut self, idle: Duration) -> Result<Vec<String>, Refusal> {
         let mut unseen = self.begin_watch(true, idle)?;
         unseen.push("synthetic input of other programs is not told from ours".into());
