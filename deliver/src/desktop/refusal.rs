@@ -107,6 +107,16 @@ pub enum Refusal {
         device: String,
         /// How long before it was noticed.
         ago: Duration,
+        /// Whether it may have put something into an input box, as far as the system tells.
+        may_type: bool,
+    },
+    /// Enter was pressed on a box that somebody may have typed into after our click, before our text.
+    #[error(
+        "Enter was pressed, but somebody used {device} after the click on the target: what was typed may stand before the text"
+    )]
+    TypedBefore {
+        /// What was used.
+        device: String,
     },
     /// Keys, buttons or the pointer are not as an idle desktop has them.
     #[error("somebody else is using {device}")]
@@ -156,6 +166,7 @@ impl Refusal {
             Self::Unobservable { .. } => "unobservable",
             Self::Grabbed { .. } => "grabbed",
             Self::Person { .. } | Self::Interference { .. } => "interference",
+            Self::TypedBefore { .. } => "typed_before",
             Self::NoSuchKey(_) => "no_such_key",
             Self::LeaseLost(_) => "lease_lost",
             Self::Stopped(_) => "stopped",

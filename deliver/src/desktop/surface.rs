@@ -57,11 +57,12 @@ impl Session for DesktopSession {
     ) -> Outcome {
         let id = delivery.message.id();
         let last = self.hindered.take().filter(|last| last.id == *id);
-        let before = last.and_then(|last| last.hindered.target);
+        let before = last.map(|last| last.hindered);
         let (outcome, hindered) =
             protocol::deliver(self.desktop.as_mut(), delivery, permit, journal, stop, before.as_ref());
+        let bound = before.and_then(|before| before.target);
         // Whoever was in the way before anything was bound leaves what was bound before.
-        let hindered = hindered.map(|hindered| Hindered { target: hindered.target.or(before), ..hindered });
+        let hindered = hindered.map(|hindered| Hindered { target: hindered.target.or(bound), ..hindered });
         self.hindered = hindered.map(|hindered| Last { id: id.clone(), idle: delivery.idle, hindered });
         let code = outcome.reason.as_ref().map(|reason| reason.code.as_ref());
         // What a broken or refusing display leaves in the driver is unknown, and so is what a held server does: the next

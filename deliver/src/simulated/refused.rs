@@ -36,7 +36,9 @@ impl From<Refused> for Refusal {
                 Self::NotFetched { by_target, expected, by_others }
             }
             Refused::Grabbed => Self::Grabbed { device: "keyboard" },
-            Refused::Person { device, ago_ms } => Self::Person { device, ago: Duration::from_millis(ago_ms) },
+            Refused::Person { device, ago_ms } => {
+                Self::Person { device, ago: Duration::from_millis(ago_ms), may_type: true }
+            }
             Refused::Interference { device } => Self::Interference { device },
             Refused::NoSuchKey { key } => Self::NoSuchKey(key),
         }

@@ -94,7 +94,7 @@ fn until_idle_for(driver: &mut X11Desktop, idle: Duration) {
 
 fn is_person(refused: Result<(), Refusal>, device: &str) {
     match refused {
-        Err(Refusal::Person { device: used, ago }) => {
+        Err(Refusal::Person { device: used, ago, .. }) => {
             assert!(used.contains(device), "{used}");
             assert!(ago < DEADLINE, "{ago:?}");
         }

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use deliver::agent_windows::Options;
-use tests::{agent_windows_process::AgentWindowsProcess, openbox::Openbox, xvfb::Xvfb};
+use tests::{agent_windows_process::AgentWindowsProcess, openbox::Openbox};
 use x11rb::{connection::Connection as _, protocol::xproto::Window, rust_connection::RustConnection};
 
-use super::verdict::{Logged, STRANGER, Sent, Tally, judge, text_of};
+use super::{
+    screen::Screen,
+    verdict::{Logged, STRANGER, Sent, Tally, judge, text_of},
+};
 use crate::desktop_delivery::program::Root;
 
 /// A display with agents, and all that was sent to them.
@@ -16,7 +19,7 @@ pub(crate) struct Arena {
     pub(crate) strangers: Vec<AgentWindowsProcess>,
     _manager: Option<Openbox>,
     // Below what lives on it.
-    pub(crate) xvfb: Xvfb,
+    pub(crate) screen: Screen,
     root: Root,
     sent: Vec<Sent>,
     /// How long a sender may wait.
@@ -30,22 +33,21 @@ static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 impl Arena {
     /// Agents `Agent-1` and so on, each by its point; `config` makes the configuration from that.
-    pub(crate) fn new(options: &Options, config: impl FnOnce(&str) -> String) -> Self {
-        let xvfb = Xvfb::start();
-        let manager = options.managed.then(|| Openbox::start(xvfb.display()));
-        let agents = AgentWindowsProcess::start(xvfb.display(), options);
-        let root = Root::new(xvfb.display(), &config(&places(&agents)));
+    pub(crate) fn new(screen: Screen, options: &Options, config: impl FnOnce(&str) -> String) -> Self {
+        let manager = options.managed.then(|| Openbox::start(screen.display()));
+        let agents = AgentWindowsProcess::start(screen.display(), options);
+        let root = Root::new(screen.display(), &config(&places(&agents)));
         let (strangers, sent) = (Vec::new(), Vec::new());
-        Self { agents, strangers, _manager: manager, xvfb, root, sent, timeout: "20s", body: String::new() }
+        Self { agents, strangers, _manager: manager, screen, root, sent, timeout: "20s", body: String::new() }
     }
 
     pub(crate) fn display(&self) -> &str {
-        self.xvfb.display()
+        self.screen.display()
     }
 
     /// A client of its own, and the root window.
     pub(crate) fn client(&self) -> (RustConnection, Window) {
-        let client = self.xvfb.connect();
+        let client = self.screen.connect();
         let root = client.setup().roots[0].root;
         (client, root)
     }

@@ -1,8 +1,9 @@
 //! One row of the table: how often, with which driver, and where.
 
 use deliver::agent_windows::Options;
+use tests::xvfb::Xvfb;
 
-use super::arena::Arena;
+use super::{arena::Arena, screen::Screen};
 
 /// By what the desktop is driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,11 @@ impl Bout {
 
     /// `config` makes the configuration from the places of the agents.
     pub(crate) fn arena_with(self, options: &Options, config: impl FnOnce(&str) -> String) -> Arena {
-        Arena::new(options, |places| self.driver.config().to_owned() + &config(places))
+        self.arena_on(Screen::Unattended(Xvfb::start()), options, config)
+    }
+
+    pub(crate) fn arena_on(self, screen: Screen, options: &Options, config: impl FnOnce(&str) -> String) -> Arena {
+        Arena::new(screen, options, |places| self.driver.config().to_owned() + &config(places))
     }
 
     /// With the profile [`IMPATIENT`] for all.

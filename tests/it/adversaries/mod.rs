@@ -19,6 +19,8 @@ mod dice;
 mod focus;
 mod grabs;
 mod keyboard;
+mod people;
+mod screen;
 mod server;
 mod strike;
 mod table;
@@ -57,7 +59,7 @@ macro_rules! rows {
             $(
                 #[test]
                 fn $name() {
-                    require!("Xvfb", "openbox", "setxkbmap");
+                    require!("Xvfb", "Xvnc", "openbox", "setxkbmap");
                     table::row(ROWS, stringify!($name)).test($driver);
                 }
             )+
@@ -100,6 +102,10 @@ rows! {
         "Another client grabs keyboard, pointer or server in the middle";
     hotkeys, 12, false, Refused, grabs::hotkeys,
         "Another client has a hotkey on Enter or on the paste key";
+    person, 20, false, Anything, people::person,
+        "A person turns to another agent's window and types there";
+    synthetic_input, 20, false, Anything, people::synthetic,
+        "Another program does the same by synthetic input";
     slow_target, 2, false, Unharmed, targets::slow,
         "The target asks for the text 3 s after the paste key";
     deaf_target, 8, false, Refused, targets::deaf,

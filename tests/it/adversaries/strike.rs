@@ -37,10 +37,10 @@ pub(crate) enum Step {
 /// The steps before Enter.
 const BEFORE_ENTER: [Step; 4] = [Step::Start, Step::Click, Step::Offer, Step::Paste];
 
-/// A sender needs some 20 ms to its first step, and some 10 from there to Enter: this is a little longer.
-const FROM_START: Duration = Duration::from_millis(50);
+/// A sender needs some 20 ms to its first step, and some 2 from there to Enter: this is a little longer.
+const FROM_START: Duration = Duration::from_millis(30);
 /// From a step to after Enter.
-const AROUND: Duration = Duration::from_millis(12);
+const AROUND: Duration = Duration::from_millis(4);
 
 /// When to strike.
 #[derive(Debug, Clone, Copy)]

@@ -30,6 +30,18 @@ pub struct Hindered {
     pub refusal: Refusal,
     /// The target, where it was bound already.
     pub target: Option<Bound>,
+    /// Who may have typed into the target's box, in this attempt or an earlier one: nothing shows what it holds now.
+    pub typed: Option<Refusal>,
+}
+
+/// Whoever typed after our click had the focus on the target. Who typed before it has typed where they wanted to.
+pub(super) fn typed_before(step: Step, refusal: &Refusal) -> Option<Refusal> {
+    match refusal {
+        Refusal::Person { device, may_type: true, .. } if matches!(step, Step::Focus | Step::Offer | Step::Paste) => {
+            Some(Refusal::TypedBefore { device: device.clone() })
+        }
+        _ => None,
+    }
 }
 
 /// Waits until nothing of the kind is in the way, and nobody has been at work for `idle`. Touches nothing. Blocking.

@@ -25,18 +25,19 @@ use super::{Bound, Desktop, FetchRule, Fetched, Refusal, Sight, Step};
 use crate::{Delivery, Evidence, JournalEntry, JournalError, Outcome, Reason, State, Stop};
 
 /// Makes one delivery. Blocking; every wait in it has a deadline. Where something that passes by itself was in the way and
-/// nothing was typed, it is told beside the outcome; `before` is what an earlier attempt had bound then.
+/// nothing was typed, it is told beside the outcome; `before` is what was told after the attempt before this one.
 pub fn deliver(
     desktop: &mut dyn Desktop,
     delivery: &Delivery,
     permit: &Permit<'_>,
     journal: &mut JournalEntry,
     stop: &Stop,
-    before: Option<&Bound>,
+    before: Option<&Hindered>,
 ) -> (Outcome, Option<Hindered>) {
     let (reached, evidence) = (Reached::Nothing, Vec::new());
     let mut run =
         Run { desktop, delivery, permit, journal, stop, reached, evidence, doubt: None, before, target: None };
+    run.doubt = before.and_then(|before| before.typed.clone());
     let failed = run.steps().err();
     run.restore();
     run.desktop.unwatch();
@@ -96,8 +97,8 @@ struct Run<'a> {
     evidence: Vec<Evidence>,
     /// Why an Enter that was pressed is not claimed.
     doubt: Option<Refusal>,
-    /// What an earlier attempt had bound.
-    before: Option<&'a Bound>,
+    /// What the attempt before this one met.
+    before: Option<&'a Hindered>,
     /// What was bound.
     target: Option<Bound>,
 }
@@ -151,7 +152,8 @@ impl Run<'_> {
     fn bind(&mut self) -> Result<Bound, Failure> {
         let place = &self.delivery.agent.place;
         let target = self.desktop.bind(place)?;
-        if let Some(before) = self.before.filter(|_| place.window.is_none()) {
+        let before = self.before.and_then(|before| before.target.as_ref());
+        if let Some(before) = before.filter(|_| place.window.is_none()) {
             self.refuse_another(&target, before)?;
         }
         let (x, y) = target.point;
@@ -214,7 +216,7 @@ impl Run<'_> {
         match by_target >= expected {
             true => {
                 self.reached = Reached::Fetched;
-                self.doubt = doubt.map(|why| Refusal::Unobservable { why });
+                self.doubt = self.doubt.take().or(doubt.map(|why| Refusal::Unobservable { why }));
                 let seen = format!("the target fetched the text ({by_target} times, others {by_others} times)");
                 self.saw(Step::Fetch, seen);
             }
@@ -223,7 +225,7 @@ impl Run<'_> {
                 return Err(Refusal::NotFetched { by_target, expected, by_others }.into());
             }
             false => {
-                self.doubt = Some(Refusal::FetchNotObserved { by_others });
+                self.doubt.get_or_insert(Refusal::FetchNotObserved { by_others });
                 self.saw(Step::Fetch, "whether the target has fetched the text was not observed");
             }
         }
@@ -274,7 +276,9 @@ impl Run<'_> {
     fn hindered(&self, step: Step, failure: &Failure) -> Option<Hindered> {
         let Failure::Refused(refusal) = failure else { return None };
         let hindrance = refusal.hindrance().filter(|_| self.reached < Reached::Pasted)?;
-        Some(Hindered { hindrance, step, refusal: refusal.clone(), target: self.target.clone() })
+        let before = self.before.and_then(|before| before.typed.clone());
+        let typed = before.or_else(|| hindered::typed_before(step, refusal));
+        Some(Hindered { hindrance, step, refusal: refusal.clone(), target: self.target.clone(), typed })
     }
 
     fn outcome(self, failed: Option<(Step, Failure)>) -> Outcome {

@@ -102,6 +102,17 @@ async fn run(script: &mut Script, stop: &Stop) -> (Outcome, State) {
 }
 
 async fn run_within(script: &mut Script, stop: &Stop, time: Duration) -> (Outcome, State) {
+    let (outcome, state, _) = run_after(script, stop, time, None).await;
+    (outcome, state)
+}
+
+/// As [`run`], after an attempt that met `before`; and what this one met.
+async fn run_after(
+    script: &mut Script,
+    stop: &Stop,
+    time: Duration,
+    before: Option<&Hindered>,
+) -> (Outcome, State, Option<Hindered>) {
     let root = tempfile::tempdir().unwrap();
     let key = LockKey::new("desktop").unwrap();
     let lock: Arc<dyn DistributedLock> = Arc::new(ThreadLock::new());
@@ -113,11 +124,11 @@ async fn run_within(script: &mut Script, stop: &Stop, time: Duration) -> (Outcom
     let until = Moment::now() + time;
     let delivery = Delivery { message, agent, until, idle: Duration::ZERO };
     let mut entry = journal.begin(&delivery.message, "A", &guard.permit()).unwrap();
-    let (outcome, _) = deliver(script, &delivery, &guard.permit(), &mut entry, stop, None);
+    let (outcome, hindered) = deliver(script, &delivery, &guard.permit(), &mut entry, stop, before);
     assert!(!script.watching, "the watch ends with the delivery");
     drop(entry);
     let recorded = journal.recorded(delivery.message.id(), "A").unwrap().unwrap();
-    (outcome, recorded.state)
+    (outcome, recorded.state, hindered)
 }
 
 fn script(refuse: Option<(&'static str, Refusal)>) -> Script {
@@ -150,7 +161,13 @@ async fn each_refusal_ends_the_delivery_with_the_state_of_the_table() {
     let (rejected, uncertain) = (State::Rejected, State::Uncertain);
     // Refused call, refusal, claim, what a crash right then leaves in the journal, whether clipboard and pointer go back.
     let table = [
-        ("watch", Refusal::Person { device: "a mouse".into(), ago: Duration::ZERO }, rejected, rejected, false),
+        (
+            "watch",
+            Refusal::Person { device: "a mouse".into(), ago: Duration::ZERO, may_type: false },
+            rejected,
+            rejected,
+            false,
+        ),
         ("bind", gone(), rejected, rejected, false),
         ("sweep", gone(), rejected, rejected, true),
         ("click", gone(), rejected, rejected, true),
@@ -224,6 +241,30 @@ async fn without_time_nothing_is_touched() {
     let (outcome, _) = run_within(&mut script, &Stop::new(), Duration::ZERO).await;
     assert_eq!(script.calls, [""; 0]);
     assert_eq!((outcome.state, outcome.reason.unwrap().code.as_ref()), (State::Rejected, "out_of_time"));
+}
+
+#[tokio::test]
+async fn what_somebody_may_have_typed_after_the_click_is_told_in_the_end() {
+    const TIME: Duration = Duration::from_secs(10);
+    let person = |may_type| Refusal::Person { device: "a keyboard".into(), ago: Duration::ZERO, may_type };
+    for (at, may_type, code) in [
+        ("paste", true, Some("typed_before")),
+        ("focus", true, Some("typed_before")),
+        ("paste", false, None),
+        ("click", true, None),
+        ("watch", true, None),
+    ] {
+        let mut first = script(Some((at, person(may_type))));
+        let (outcome, _, met) = run_after(&mut first, &Stop::new(), TIME, None).await;
+        assert_eq!(outcome.state, State::Rejected, "{at}");
+        // A menu in between makes nothing forgotten.
+        let mut second = script(Some(("click", Refusal::Grabbed { device: "pointer" })));
+        let (_, _, met) = run_after(&mut second, &Stop::new(), TIME, met.as_ref()).await;
+        let (outcome, ..) = run_after(&mut script(None), &Stop::new(), TIME, Some(&met.unwrap())).await;
+        let state = if code.is_some() { State::Uncertain } else { State::Submitted };
+        assert_eq!((outcome.state, outcome.typed), (state, true), "{at}");
+        assert_eq!(outcome.reason.map(|reason| reason.code), code.map(Into::into), "{at}");
+    }
 }
 
 #[tokio::test]

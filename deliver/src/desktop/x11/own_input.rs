@@ -50,6 +50,18 @@ pub(super) fn act(event: &Event) -> Option<Act> {
     Some((kind, u8::try_from(detail).ok()?))
 }
 
+/// The button that pastes what is selected.
+const MIDDLE: u32 = 2;
+
+/// Whether input may put something into an input box: not a motion, a wheel or a plain click.
+pub(super) const fn may_type(event: &Event) -> bool {
+    match event {
+        Event::XinputRawMotion(_) => false,
+        Event::XinputRawButtonPress(input) | Event::XinputRawButtonRelease(input) => input.detail == MIDDLE,
+        _ => true,
+    }
+}
+
 /// The device that raw input comes from.
 pub(super) const fn source(event: &Event) -> Option<DeviceId> {
     match event {

@@ -35,6 +35,8 @@ pub(super) struct OtherInput {
     devices: HashMap<DeviceId, InputDevice>,
     /// The last input that was not ours.
     last: Option<Used>,
+    /// Whether any of it may have put something into an input box.
+    may_type: bool,
     /// The last synthetic one among it, of this watch or an earlier one: no counter tells it from what senders make.
     stranger: Option<Used>,
     /// What was used while events of ours were still to come.
@@ -64,10 +66,10 @@ impl OtherInput {
 
     fn refuse(&self) -> Result<(), Refusal> {
         let Some(Used { at, device }) = &self.last else { return Ok(()) };
-        Err(Refusal::Person { device: device.clone(), ago: at.elapsed() })
+        Err(Refusal::Person { device: device.clone(), ago: at.elapsed(), may_type: self.may_type })
     }
 
-    fn note(&mut self, source: DeviceId, ours_to_come: bool) {
+    fn note(&mut self, source: DeviceId, may_type: bool, ours_to_come: bool) {
         let device = match self.devices.get(&source) {
             Some(device) if device.synthetic && self.real_only => return,
             Some(device) => device.name.clone(),
@@ -76,6 +78,7 @@ impl OtherInput {
         if ours_to_come {
             self.mixed.get_or_insert_with(|| device.clone());
         }
+        self.may_type |= may_type;
         let used = Used { at: Moment::now(), device };
         if self.devices.get(&source).is_some_and(|device| device.synthetic) {
             self.stranger = Some(used.clone());
@@ -87,7 +90,7 @@ impl OtherInput {
     fn within(&self, idle: Duration) -> Option<Refusal> {
         let recent = [&self.last, &self.stranger].into_iter().flatten().filter(|used| used.at.elapsed() < idle);
         let Used { at, device } = recent.max_by_key(|used| used.at)?;
-        Some(Refusal::Person { device: device.clone(), ago: at.elapsed() })
+        Some(Refusal::Person { device: device.clone(), ago: at.elapsed(), may_type: self.may_type })
     }
 }
 
@@ -193,7 +196,7 @@ impl X11Desktop {
         if synthetic && own_input::take(&mut ours, number, own_input::act(event)) {
             return;
         }
-        watched.note(source, !ours.is_empty());
+        watched.note(source, own_input::may_type(event), !ours.is_empty());
     }
 }
 
@@ -276,21 +279,21 @@ mod tests {
     #[test]
     fn synthetic_input_of_others_is_a_stranger_s_only_under_the_lock() {
         let mut watched = watched();
-        watched.note(4, false);
+        watched.note(4, true, false);
         assert!(watched.refuse().is_err());
         let mut watched = OtherInput { real_only: true, ..self::watched() };
-        watched.note(4, false);
+        watched.note(4, true, false);
         assert_eq!(watched.refuse(), Ok(()));
-        watched.note(6, false);
+        watched.note(6, true, false);
         assert!(watched.refuse().unwrap_err().to_string().starts_with("somebody used the mouse (m) 0.0 s ago"));
     }
 
     #[test]
     fn input_among_ours_is_told_apart_from_input_after_it() {
         let mut watched = watched();
-        watched.note(6, false);
+        watched.note(6, true, false);
         assert_eq!(watched.mixed, None);
-        watched.note(6, true);
+        watched.note(6, true, true);
         assert_eq!(watched.mixed.as_deref(), Some("the mouse (m)"));
     }
 }

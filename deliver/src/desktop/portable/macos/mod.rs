@@ -61,7 +61,7 @@ impl MacOs {
         let ago = accessibility::last_input_ago();
         let free_for = acted.map_or_else(|| began.elapsed(), |acted| acted.elapsed().saturating_sub(OURS_FOR));
         match ago < free_for {
-            true => Err(Refusal::Person { device: "a keyboard or mouse".into(), ago }),
+            true => Err(Refusal::Person { device: "a keyboard or mouse".into(), ago, may_type: true }),
             false => Ok(()),
         }
     }
@@ -129,7 +129,7 @@ impl System for MacOs {
         while accessibility::last_input_ago() < idle {
             if until.is_past() {
                 let ago = accessibility::last_input_ago();
-                return Err(Refusal::Person { device: "a keyboard or mouse".into(), ago });
+                return Err(Refusal::Person { device: "a keyboard or mouse".into(), ago, may_type: true });
             }
             std::thread::sleep(LOOK_AGAIN_AFTER);
         }
@@ -149,7 +149,7 @@ impl System for MacOs {
     ) -> Result<Option<Refusal>, Refusal> {
         let ago = accessibility::last_input_ago();
         if ago < idle {
-            return Ok(Some(Refusal::Person { device: "a keyboard or mouse".into(), ago }));
+            return Ok(Some(Refusal::Person { device: "a keyboard or mouse".into(), ago, may_type: true }));
         }
         let still = match (hindrance, target) {
             (Some(Refusal::Interference { .. }), _) => accessibility::refuse_held(),

@@ -98,7 +98,9 @@ impl Windows {
     /// Refuses if somebody else used an input device since it is watched.
     fn refuse_other_input(&self) -> Result<(), Refusal> {
         match self.attendant.heard().other_input {
-            Some((at, device)) if self.watching => Err(Refusal::Person { device: device.into(), ago: at.elapsed() }),
+            Some((at, device)) if self.watching => {
+                Err(Refusal::Person { device: device.into(), ago: at.elapsed(), may_type: true })
+            }
             _ => Ok(()),
         }
     }
@@ -176,7 +178,7 @@ impl System for Windows {
     ) -> Result<Option<Refusal>, Refusal> {
         let recent = self.attendant.heard().other_input.filter(|(at, _)| at.elapsed() < idle);
         if let Some((at, device)) = recent {
-            return Ok(Some(Refusal::Person { device: device.into(), ago: at.elapsed() }));
+            return Ok(Some(Refusal::Person { device: device.into(), ago: at.elapsed(), may_type: true }));
         }
         let still = match (hindrance, target) {
             (Some(Refusal::Interference { .. }), _) => keys::refuse_held(),
