@@ -48,6 +48,7 @@ impl Section<'_> {
     pub(crate) fn line(&mut self) -> Result<Line, Trouble> {
         let mut line = std::mem::take(&mut *self.turn);
         line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
+        self.take_out_unsettled(&mut line)?;
         let process = self.key.process;
         let (mut ours, mut resting) = (0, false);
         let (waiting, changed) = {

@@ -76,17 +76,34 @@ impl Section<'_> {
     pub(crate) fn settle_in(&mut self, line: &mut Line, request: RequestId) -> Result<(), Trouble> {
         self.key.table().settling.remove(&request);
         if let Some(index) = line.find(request) {
-            let granted = line.remove(&self.files.line, index).map_err(self.files.line_trouble("write"))?;
-            let passed = |e: &mut Entry| {
-                let passed = e.ticket < granted.ticket && e.is_awake();
-                e.passed += u32::from(passed);
-                passed
-            };
-            line.update(&self.files.line, passed).map_err(self.files.line_trouble("write"))?;
+            self.take_out_granted(line, index)?;
         }
         let process = self.key.process;
         let next_is_ours = turn::next_awake(line.entries()).is_some_and(|i| line.entries()[i].process == process);
         self.move_wake_file(line, next_is_ours)
+    }
+
+    /// Takes out the ticket that was granted last, where its process has not come to that yet: it waits no more, and is in
+    /// nobody's way. Who sleeps behind it is woken by that process all the same.
+    pub(crate) fn take_out_unsettled(&self, line: &mut Line) -> Result<(), Trouble> {
+        if line.entries().is_empty() {
+            return Ok(());
+        }
+        let last = Record::last_request_in(&self.files.holder).map_err(self.files.holder_trouble("read"))?;
+        let Some((last, index)) = last.and_then(|last| Some((last, line.find(last)?))) else { return Ok(()) };
+        // The record of a grant of ours is written before the table, and where that failed the ticket waits on.
+        let waits = self.key.table().tickets.get(&last).is_some_and(|ticket| !ticket.granted);
+        if waits { Ok(()) } else { self.take_out_granted(line, index) }
+    }
+
+    fn take_out_granted(&self, line: &mut Line, index: usize) -> Result<(), Trouble> {
+        let granted = line.remove(&self.files.line, index).map_err(self.files.line_trouble("write"))?;
+        let passed = |e: &mut Entry| {
+            let passed = e.ticket < granted.ticket && e.is_awake();
+            e.passed += u32::from(passed);
+            passed
+        };
+        line.update(&self.files.line, passed).map_err(self.files.line_trouble("write"))
     }
 
     /// Ends a request whatever became of it meanwhile: granted or waiting.
@@ -267,6 +284,31 @@ mod tests {
 
     use super::*;
     use crate::testing::{key, request};
+
+    /// Its process was stopped, or not scheduled, between the grant and the line. Nobody holds and nobody waits.
+    #[test]
+    fn a_ticket_that_was_granted_is_in_nobodys_way_before_it_is_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b, c] = [1, 2, 3].map(|process| key(folder.path(), process));
+        let (theirs, ours) = (request(1), request(2));
+        assert!(matches!(b.section().unwrap().enter(&theirs).unwrap(), Entered::Granted(_)));
+        // No thread of its own: the test does what it would.
+        a.table().starting = true;
+        let Entered::Queued(ticket, _) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is held") };
+        assert!(b.let_go(theirs.id, None));
+        let files = a.files().unwrap();
+        let gate = files.open_gate().unwrap();
+        assert!(flock::try_exclusive(&gate.file).unwrap());
+        assert_eq!(a.grant_waiting(&files, gate, ticket.number).unwrap(), Some(ours.id));
+        assert!(a.let_go(ours.id, None));
+        let (state, _) = c.section().unwrap().inspect().unwrap();
+        assert!(matches!(state.holder, lock_core::Holder::Free) && state.queue.is_empty(), "{state:?}");
+        let back = Request { number: Some(ticket.number), ..request(3) };
+        let Entered::Granted(lease) = c.section().unwrap().enter(&back).unwrap() else { panic!("it is free") };
+        assert_eq!(lease.ticket, ticket.number, "its number is nobody's");
+        a.settle(ours.id).unwrap();
+        assert!(a.table().wake.is_none(), "who slept behind it is woken");
+    }
 
     #[test]
     fn a_grant_that_cannot_be_settled_leaves_no_ticket_for_ever() {

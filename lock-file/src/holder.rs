@@ -11,6 +11,7 @@ const MAGIC: &[u8; 8] = b"tstkhd01";
 /// part leaves: a host name of 255 bytes and a label of 64 fit, escaped.
 const RECORD: usize = 1024;
 const OWNER: usize = 112;
+const REQUEST: usize = 24;
 
 /// What the file says. The token is last for ever; the rest is of now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,13 +22,14 @@ pub(crate) struct Record {
     pub(crate) released_ns: u64,
     /// The highest ticket number that was granted, 0 when unknown: numbers grow although the clock was set back.
     pub(crate) last_ticket: u64,
+    /// The request that was granted last, if known. Its ticket may still stand in line, and waits no more.
+    pub(crate) last_request: Option<RequestId>,
     pub(crate) held: Option<Held>,
 }
 
-/// A lease in the file; its token is the record's last one.
+/// A lease in the file; its token and request are the record's last ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
-    pub(crate) request: RequestId,
     pub(crate) ticket: u64,
     pub(crate) secret: SecretHash,
     pub(crate) since_us: u64,
@@ -51,6 +53,14 @@ impl Record {
         Ok(Self::default())
     }
 
+    /// The request that was granted last, for who need not know more: without its checksum, for no damage makes it the
+    /// request of a ticket.
+    pub(crate) fn last_request_in(file: &File) -> io::Result<Option<RequestId>> {
+        let mut bytes = [0; 16];
+        dir::read_at(file, &mut bytes, REQUEST as u64)?;
+        Ok(request_in(bytes))
+    }
+
     /// The record of the lease that follows this one.
     pub(crate) fn next(&self, request: &Request, ticket: u64, since_us: u64) -> Self {
         let (secret, owner) = (request.secret_hash, request.owner.clone());
@@ -58,7 +68,8 @@ impl Record {
             last_token: FencingToken::next(self.last_token, request.floor, since_us),
             released_ns: 0,
             last_ticket: self.last_ticket.max(ticket),
-            held: Some(Held { request: request.id, ticket, secret, since_us, owner }),
+            last_request: Some(request.id),
+            held: Some(Held { ticket, secret, since_us, owner }),
         }
     }
 
@@ -77,11 +88,12 @@ impl Record {
         bytes[8..16].copy_from_slice(&self.last_token.0.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.released_ns.to_le_bytes());
         bytes[96..104].copy_from_slice(&self.last_ticket.to_le_bytes());
+        let request = self.last_request.map_or(0, |request| request.0);
+        bytes[REQUEST..REQUEST + 16].copy_from_slice(&request.to_le_bytes());
         if let Some(held) = &self.held {
             let owner = serde_json::to_vec(&held.owner).unwrap_or_default();
             // A record without its owner would not name the holder; no owner is that long.
             let length = if owner.len() <= RECORD - 4 - OWNER { owner.len() } else { 0 };
-            bytes[24..40].copy_from_slice(&held.request.0.to_le_bytes());
             bytes[40..48].copy_from_slice(&held.ticket.to_le_bytes());
             bytes[48..80].copy_from_slice(&held.secret.0);
             bytes[80..88].copy_from_slice(&held.since_us.to_le_bytes());
@@ -102,7 +114,6 @@ impl Record {
         let held = if bytes[88] == 1 {
             let owner = bytes.get(OWNER..OWNER + u32_at(bytes, 92) as usize)?;
             Some(Held {
-                request: RequestId(u128::from_le_bytes(*bytes[24..].first_chunk()?)),
                 ticket: u64_at(bytes, 40),
                 secret: SecretHash(*bytes[48..].first_chunk()?),
                 since_us: u64_at(bytes, 80),
@@ -111,9 +122,19 @@ impl Record {
         } else {
             None
         };
-        let last_token = FencingToken(u64_at(bytes, 8));
-        Some(Self { last_token, released_ns: u64_at(bytes, 16), last_ticket: u64_at(bytes, 96), held })
+        Some(Self {
+            last_token: FencingToken(u64_at(bytes, 8)),
+            released_ns: u64_at(bytes, 16),
+            last_ticket: u64_at(bytes, 96),
+            last_request: request_in(*bytes[REQUEST..].first_chunk()?),
+            held,
+        })
     }
+}
+
+/// Zero stands for none; requests are named by chance.
+fn request_in(bytes: [u8; 16]) -> Option<RequestId> {
+    Some(u128::from_le_bytes(bytes)).filter(|&request| request != 0).map(RequestId)
 }
 
 #[cfg(test)]
@@ -122,8 +143,14 @@ mod tests {
 
     fn record() -> Record {
         let owner = Owner { label: "x\"\\".repeat(20), ..Owner::current("") };
-        let held = Held { request: RequestId(3), ticket: 4, secret: SecretHash([5; 32]), since_us: 6, owner };
-        Record { last_token: FencingToken(9), released_ns: 0, last_ticket: 7, held: Some(held) }
+        let held = Held { ticket: 4, secret: SecretHash([5; 32]), since_us: 6, owner };
+        Record {
+            last_token: FencingToken(9),
+            released_ns: 0,
+            last_ticket: 7,
+            last_request: Some(RequestId(3)),
+            held: Some(held),
+        }
     }
 
     #[test]
@@ -135,7 +162,8 @@ mod tests {
         record().released().write(&file).unwrap();
         let free = Record::read(&file).unwrap();
         assert!(free.held.is_none() && free.released_ns > 0);
-        assert_eq!((free.last_token, free.last_ticket), (FencingToken(9), 7));
+        assert_eq!((free.last_token, free.last_ticket, free.last_request), (FencingToken(9), 7, Some(RequestId(3))));
+        assert_eq!(Record::last_request_in(&file).unwrap(), Some(RequestId(3)));
     }
 
     #[test]

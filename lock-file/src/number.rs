@@ -17,15 +17,12 @@ impl Section<'_> {
         Ok(queue::number(request.number, next, in_use))
     }
 
-    /// Takes tickets with this number out of the line that nobody waits for: one of ours that was granted and perhaps
-    /// released already, or a dead process's.
+    /// Takes out of the line who has this number and is dead.
     fn clear_number(&mut self, line: &mut Line, number: u64) -> Result<(), Trouble> {
-        let Some(entry) = line.entries().iter().find(|e| e.ticket == number).copied() else { return Ok(()) };
-        if entry.process != self.key.process {
-            return self.sweep_if_dead(line, entry.process).map(drop);
+        match line.entries().iter().find(|e| e.ticket == number).copied() {
+            Some(entry) if entry.process != self.key.process => self.sweep_if_dead(line, entry.process).map(drop),
+            _ => Ok(()),
         }
-        let settling = self.key.table().settling.contains(&entry.request);
-        if settling { self.settle_in(line, entry.request) } else { Ok(()) }
     }
 }
 

@@ -83,7 +83,7 @@ impl Key {
 
 impl Section<'_> {
     /// Holder and queue, and whether the lock was not just changing hands.
-    fn inspect(&mut self) -> Result<(KeyState, bool), Trouble> {
+    pub(crate) fn inspect(&mut self) -> Result<(KeyState, bool), Trouble> {
         let (record, seen) = self.seen()?;
         let settled = !matches!(seen, Seen::ChangingHands(_));
         let holder = match seen {
@@ -99,13 +99,7 @@ impl Section<'_> {
             Seen::Foreign(pid) => foreign(pid),
             Seen::ChangingHands(pid) => foreign(Some(pid)),
         };
-        let granted = record
-            .held
-            .map(|held| held.request)
-            .filter(|_| matches!(holder, Holder::Lease { .. } | Holder::Ending { .. }));
-        let mut queue = self.queue_seen()?;
-        queue.retain(|(entry, _)| Some(entry.request) != granted);
-        let queue = queue.into_iter().map(|(entry, owner)| waiter(&entry, owner)).collect();
+        let queue = self.queue_seen()?.into_iter().map(|(entry, owner)| waiter(&entry, owner)).collect();
         Ok((KeyState { key: self.key.name.clone(), holder, queue, last_token: record.last_token }, settled))
     }
 

@@ -43,7 +43,7 @@ impl Key {
 /// Whose lease the record shows.
 fn recorded(held: &HeldLease) -> Result<Option<RequestId>, Trouble> {
     let record = Record::read(&held.files.holder).map_err(held.files.holder_trouble("read"))?;
-    Ok(record.held.map(|now| now.request))
+    Ok(record.held.and(record.last_request))
 }
 
 #[cfg(test)]
