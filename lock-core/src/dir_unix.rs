@@ -60,10 +60,12 @@ impl Dir {
     }
 
     /// The nearest folder above that exists, if it is shared with a group, and the names of what is missing below it. One
-    /// that is not shared is not ours to judge: it may be anybody's, and need not even be readable.
+    /// that is not shared may be anybody's, and need not even be readable; but what is made in it must not be every user's
+    /// to rename away.
     fn shared_above(path: &Path) -> Result<Option<(Self, Vec<&str>)>, FileError> {
         let Some(above) = path.ancestors().find(|above| above.is_dir()) else { return Ok(None) };
         let stat = rustix::fs::stat(above).map_err(|e| FileError::io("look at", above)(e.into()))?;
+        refuse_writable_by_all(&stat, above)?;
         if group_of_shared(&stat).is_none() {
             return Ok(None);
         }
@@ -81,10 +83,7 @@ impl Dir {
             Err(e) => return Err(FileError::io("open the folder", path)(e.into())),
         };
         let stat = rustix::fs::fstat(&handle).map_err(|e| FileError::io("look at", path)(e.into()))?;
-        let mode = Mode::from_raw_mode(stat.st_mode);
-        if mode.contains(Mode::WOTH) && !mode.contains(Mode::SVTX) {
-            return Err(FileError::WorldWritable { path: path.to_owned() });
-        }
+        refuse_writable_by_all(&stat, path)?;
         let sharing = Sharing { owner: stat.st_uid, group: group_of_shared(&stat) };
         Ok(Some(Self { handle, path: path.to_owned(), sharing }))
     }
@@ -284,6 +283,15 @@ pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 /// Writes all of `bytes` at `at`.
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
+}
+
+/// Refuses a folder in which every user can rename and replace what others have made.
+fn refuse_writable_by_all(folder: &Stat, path: &Path) -> Result<(), FileError> {
+    let mode = Mode::from_raw_mode(folder.st_mode);
+    if mode.contains(Mode::WOTH) && !mode.contains(Mode::SVTX) {
+        return Err(FileError::WorldWritable { path: path.to_owned() });
+    }
+    Ok(())
 }
 
 /// The group of a setgid folder that the group can write.

@@ -38,8 +38,8 @@ pub enum FileError {
     },
     /// Every user could replace what is in the folder.
     #[error(
-        "{} can be written by every user, who could take any lock away; use a folder of your own (chmod 700), or a \
-         group's (chmod 2770)",
+        "{} can be written by every user, who could take any lock away; use a folder of your own (chmod 700), a \
+         group's (chmod 2770), or one where each may only take what is its own (chmod +t)",
         path.display()
     )]
     WorldWritable {

@@ -86,11 +86,11 @@ fn a_user_outside_the_group_is_told_why_not() {
     assert!(theirs.contains("denied"), "{theirs}");
 }
 
-/// What stands above the folder of the locks is not ours to judge where it is not shared with a group.
+/// What stands above the folder of the locks is not ours to judge, as long as what we make in it stays where it is.
 #[test]
-fn a_folder_is_made_below_one_that_is_open_to_all_or_cannot_be_read() {
+fn a_folder_is_made_below_one_that_cannot_be_read_or_where_each_takes_only_what_is_its_own() {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
-    for mode in [0o777, 0o311] {
+    for mode in [0o1777, 0o311] {
         let above = folder.path().join(format!("{mode:o}"));
         std::fs::create_dir(&above).unwrap();
         std::fs::set_permissions(&above, PermissionsExt::from_mode(mode)).unwrap();
@@ -98,4 +98,16 @@ fn a_folder_is_made_below_one_that_is_open_to_all_or_cannot_be_read() {
         acquire_once(&dir).unwrap_or_else(|error| panic!("{mode:o}: {}", told(&error)));
         assert_eq!(std::fs::metadata(above.join("made")).unwrap().mode() & 0o7777, 0o700);
     }
+}
+
+/// Every user could rename the new folder away, and put another one there for those who come later.
+#[test]
+fn no_folder_is_made_below_one_that_is_open_to_all() {
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let above = folder.path().join("open");
+    std::fs::create_dir(&above).unwrap();
+    std::fs::set_permissions(&above, PermissionsExt::from_mode(0o777)).unwrap();
+    let told = told(&acquire_once(&above.join("made/locks")).unwrap_err());
+    assert!(told.contains(above.to_str().unwrap()) && told.contains("chmod +t"), "{told}");
+    assert!(!above.join("made").exists());
 }
