@@ -16,7 +16,7 @@ use crate::{
 /// callers use. `Display` names the store without secrets, as its URL.
 ///
 /// # For implementors
-/// Each MUST is a conformance case of the same name ([`conformance`](mod@crate::conformance)):
+/// Each MUST is a conformance case of the same name (`lock_core::conformance`, with the feature `conformance`):
 /// - **exclusion**: at most one live lease per key.
 /// - **fencing**: tokens by [`FencingToken::next`]; the token comes with the grant.
 /// - **order**: the next grant goes to [`crate::queue::next`] of the live tickets. A free lock with live tickets is not
