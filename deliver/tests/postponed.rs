@@ -44,7 +44,6 @@ async fn what_passes_before_the_paste_is_waited_for() {
     for fault in [
         Fault::now(person()),
         Fault::before(Step::Click, person()),
-        Fault::before(Step::Paste, person()),
         Fault::before(Step::Paste, K::StealFocus { to: Some("Agent-2".into()) }),
     ] {
         let (receipt, log) = with_fault(fault.clone()).await;
@@ -53,6 +52,15 @@ async fn what_passes_before_the_paste_is_waited_for() {
         assert_eq!(submitted(&log, 1), ["text"], "{fault:?}");
         assert!(log.windows.iter().all(|window| window.draft.is_empty()), "{fault:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_typed_between_click_and_paste_is_told() {
+    let (receipt, log) = with_fault(Fault::before(Step::Paste, FaultKind::Person { text: "q".into() })).await;
+    assert!(receipt.evidence[0].seen.starts_with("postponed for 0."), "{:?}", receipt.evidence);
+    assert_eq!((receipt.state, receipt.typed, receipt.submitted), (State::Uncertain, true, false));
+    assert_eq!(receipt.reason.unwrap().code, "typed_before");
+    assert_eq!(submitted(&log, 1), ["qtext"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,9 +111,7 @@ pub enum Refusal {
         may_type: bool,
     },
     /// Enter was pressed on a box that somebody may have typed into after our click, before our text.
-    #[error(
-        "Enter was pressed, but somebody used {device} after the click on the target: what was typed may stand before the text"
-    )]
+    #[error("Enter was pressed, but somebody used {device} after our click: what they typed may stand before the text")]
     TypedBefore {
         /// What was used.
         device: String,
