@@ -9,6 +9,7 @@ use tests::{
     agent_windows_process::AgentWindowsProcess,
     hand::{Hand, key},
     openbox::Openbox,
+    probe::until,
     require,
     xvfb::Xvfb,
     xvnc::{Person, Xvnc},
@@ -170,6 +171,20 @@ fn keys_that_a_person_holds_are_waited_for() {
     let target = office.pasted(&mut driver, &guard);
     driver.press(&guard.permit(), &target, &chord("return")).unwrap();
     assert_eq!(office.settled(), (vec!["text".into()], String::new()));
+}
+
+/// The server's time for an answer counts from the question, not from when the sender came or was busy last.
+#[test]
+fn a_long_wait_for_the_turn_is_no_silence_of_the_server() {
+    require!("Xvfb");
+    let desk = Desk::with(1, Behaviour::default());
+    let (mut new, mut used, guard) = (desk.driver(), desk.driver(), guard());
+    used.watch(Some(&guard.permit()), IDLE).unwrap();
+    let busy_last = Moment::now();
+    until(DEADLINE, "longer than any answer may take", || busy_last.elapsed() > Duration::from_millis(2100));
+    for driver in [&mut new, &mut used] {
+        driver.watch(Some(&guard.permit()), IDLE).unwrap();
+    }
 }
 
 #[test]

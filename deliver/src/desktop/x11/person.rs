@@ -98,6 +98,8 @@ impl X11Desktop {
     /// Watches from now on, and looks back as far as `idle`.
     pub(super) fn begin_watch(&mut self, real_only: bool, idle: Duration) -> Result<Vec<String>, Refusal> {
         self.end_watch();
+        // The wait for the lock came before this, and may have been long.
+        self.display.answer_soon();
         self.display.select_input(true)?;
         let devices = self.display.devices()?;
         self.other_input.borrow_mut().begin(real_only, &devices);
@@ -157,6 +159,7 @@ impl X11Desktop {
             return;
         }
         self.display.synthetic.borrow_mut().clear();
+        self.display.answer_soon();
         // Nothing of this watch is left on its way, to be taken for a part of the next one.
         let ended = self.display.select_input(false).and_then(|()| self.display.round_trip(DOING));
         if let Err(refusal) = ended.and_then(|()| self.drain_events()) {
