@@ -238,6 +238,6 @@ fn new_request(
         ttl: options.ttl,
         floor,
         secret_hash: secret.hash(),
-        number: options.place.as_ref().filter(|(of, _)| of == key).map(|(_, number)| *number),
+        number: options.places.iter().find(|(of, _)| of == key).map(|(_, number)| *number),
     })
 }

@@ -21,8 +21,8 @@ pub struct AcquireOptions {
     pub(crate) label: String,
     pub(crate) held: HeldLeases,
     pub(crate) observer: Option<Observer>,
-    /// A place in line, and the key that it is for: that of an inner gate where the lease was inherited.
-    pub(crate) place: Option<(LockKey, u64)>,
+    /// Places in line, and the keys that they are for: that of an inner gate where the lease was inherited.
+    pub(crate) places: Vec<(LockKey, u64)>,
 }
 
 impl Default for AcquireOptions {
@@ -35,7 +35,7 @@ impl Default for AcquireOptions {
             label: String::new(),
             held: HeldLeases::default(),
             observer: None,
-            place: None,
+            places: Vec::new(),
         }
     }
 }
@@ -100,10 +100,11 @@ impl AcquireOptions {
     /// a lease back, lets others go on, and wants it again.
     ///
     /// Release the lease first, and wait for the release. While its number is in use it cannot be had, and the request
-    /// stands at the end under a new one; [`Lease::ticket`](crate::Lease) of the new lease tells. Aging starts anew.
+    /// stands at the end under a new one; [`Lease::ticket`](crate::Lease) of the new lease tells. Aging starts anew. Call it
+    /// once for each lease of a [`Stack`](crate::Stack).
     #[must_use]
     pub fn place_of(mut self, lease: &Lease) -> Self {
-        self.place = Some((lease.key.clone(), lease.ticket));
+        self.places.push((lease.key.clone(), lease.ticket));
         self
     }
 }

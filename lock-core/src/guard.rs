@@ -32,15 +32,18 @@ pub struct Guard {
 #[derive(Debug, Clone, Copy)]
 pub struct Permit<'g> {
     watch: &'g Arc<LeaseWatch>,
+    /// What has to be held too.
+    inner: &'g [Guard],
 }
 
 impl Permit<'_> {
-    /// Whether the lease holds now. Call it right before each act.
+    /// Whether the lease holds now, and those of all inner gates. Call it right before each act.
     ///
     /// # Errors
-    /// [`Error::Lost`] once it does not.
+    /// [`Error::Lost`] once one does not.
     pub fn check(&self) -> Result<(), Error> {
-        self.watch.check()
+        self.watch.check()?;
+        self.inner.iter().try_for_each(Guard::check)
     }
 
     /// The fencing number to act under.
@@ -110,7 +113,12 @@ impl Guard {
     /// Lends the right to act.
     #[must_use]
     pub fn permit(&self) -> Permit<'_> {
-        Permit { watch: self.watch() }
+        self.permit_with(&[])
+    }
+
+    /// The right to act under this guard and all of `inner`.
+    pub(crate) fn permit_with<'g>(&'g self, inner: &'g [Self]) -> Permit<'g> {
+        Permit { watch: self.watch(), inner }
     }
 
     /// Whether the lease holds now, without waiting.
