@@ -1,7 +1,11 @@
 //! The one list of all backends.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use deliver::SurfaceKind;
 use lock_core::{DistributedLock, LockKey, Registry, StoreConfig};
 /// What a Redis server is told and shows beyond the contract.
 #[cfg(feature = "redis")]
@@ -9,6 +13,7 @@ pub(crate) use lock_redis as redis;
 
 use crate::{
     error::CommandError,
+    gates::GuardedDesktop,
     settings::{RedisSettings, Settings},
     ui::Talk,
 };
@@ -80,7 +85,7 @@ pub(crate) fn warn_if_weak(lock: &Arc<dyn DistributedLock>, talk: Talk) {
 
 /// The keys that `status` shows when none is named: those the store knows, and the desktop's in any case.
 pub(crate) async fn known_keys(settings: &Settings) -> Result<Vec<LockKey>, CommandError> {
-    let mut keys = vec![settings.send.desktop_key.clone()];
+    let mut keys: Vec<LockKey> = GuardedDesktop::of(settings, SurfaceKind::Desktop).key_if_any().into_iter().collect();
     #[cfg(feature = "file")]
     if let Some(config) = file_config(settings) {
         keys.extend(lock_file::known_keys(&config)?);
@@ -96,6 +101,37 @@ pub(crate) async fn known_keys(settings: &Settings) -> Result<Vec<LockKey>, Comm
     keys.sort();
     keys.dedup();
     Ok(keys)
+}
+
+/// Where the root keeps the gates that old senders lock.
+pub(crate) fn files_of_root(root: &Path) -> PathBuf {
+    root.join("runtime/locks")
+}
+
+/// Whether the store is those very files, by whatever path.
+#[cfg_attr(not(feature = "file"), allow(unused_variables, reason = "there are none"))]
+pub(crate) fn is_in_files_of_root(store: &StoreConfig) -> bool {
+    #[cfg(feature = "file")]
+    if store.scheme() == "file" {
+        let (ours, theirs) = (lock_file::FileConfig::from_store(store).dir, files_of_root(&store.root));
+        let same = |one: &Path, other: &Path| Some(one.canonicalize().ok()? == other.canonicalize().ok()?);
+        return ours == theirs || same(&ours, &theirs) == Some(true);
+    }
+    false
+}
+
+/// Opens locks as files in a folder: what guards a host, whatever the configured store is.
+#[cfg(feature = "file")]
+pub(crate) fn open_files(store: &StoreConfig, folder: PathBuf) -> Result<Arc<dyn DistributedLock>, CommandError> {
+    let mut config = lock_file::FileConfig::from_store(store);
+    config.dir = folder;
+    Ok(Arc::new(lock_file::FileLock::open(config)?))
+}
+
+/// Without them no desktop can be guarded.
+#[cfg(not(feature = "file"))]
+pub(crate) fn open_files(_: &StoreConfig, _: PathBuf) -> Result<Arc<dyn DistributedLock>, CommandError> {
+    Err(CommandError::not_built_as("this build has no file locks (feature `file`), which guard every desktop".into()))
 }
 
 /// The file backend's configuration, where it is the one in use.

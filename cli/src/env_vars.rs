@@ -21,6 +21,9 @@ pub(crate) const LOCALAPPDATA: &str = "LOCALAPPDATA";
 /// Windows: the user's configuration folder.
 #[cfg(windows)]
 pub(crate) const APPDATA: &str = "APPDATA";
+/// Windows: the session that this process belongs to, with a desktop of its own.
+#[cfg(windows)]
+pub(crate) const SESSIONNAME: &str = "SESSIONNAME";
 /// Windows: the system's configuration folder.
 #[cfg(windows)]
 pub(crate) const PROGRAMDATA: &str = "PROGRAMDATA";

@@ -8,6 +8,7 @@ mod demo;
 mod env_vars;
 mod error;
 mod exit;
+mod gates;
 mod legacy;
 mod log;
 mod message_source;

@@ -1,12 +1,12 @@
 //! Delivers three messages to two agents on a simulated desktop, and looks at what arrived.
 //!
 //! Run it with `cargo run -p deliver --example deliver`. It starts itself a second time as the desktop. On a real desktop
-//! only the surface differs, and the lock would be one that other processes share.
+//! the surface differs, and the locks would be ones that other processes share, the host's own among them.
 
 use std::{error::Error, path::Path, process::Command, sync::Arc};
 
 use deliver::{
-    Agent, Deliverer, Journal, Message, Profile, SendOptions, SurfaceKind,
+    Agent, Deliverer, DesktopLocks, Journal, Message, Profile, SendOptions, SurfaceKind,
     desktop::{DesktopSurface, Place, WindowIdentity},
     simulated::{Address, Control, DesktopConfig, DesktopProcess, SimulatedDesktop, serve},
 };
@@ -41,7 +41,7 @@ async fn send_three(desktop: &Address, root: &Path) -> Result<(), Box<dyn Error>
     let lock: Arc<dyn DistributedLock> = Arc::new(ThreadLock::new());
     let address = desktop.clone();
     let surface = DesktopSurface::new(move || Ok(Box::new(SimulatedDesktop::connect(&address)?)));
-    let deliverer = Deliverer::new(lock, key, Arc::new(surface), journal);
+    let deliverer = Deliverer::new(DesktopLocks::alone(lock, key), Arc::new(surface), journal);
     for (to, text) in [("Agent-1", "hello"), ("Agent-2", "two\r\nlines\n"), ("Agent-1", "are \x1b[1myou there?")] {
         let (message, cleaned) = Message::new(text)?;
         let receipt = deliverer.send(&message, &agent(to), &SendOptions::default()).await?;

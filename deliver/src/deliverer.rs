@@ -6,12 +6,10 @@ use std::{
     time::Duration,
 };
 
-use lock_core::{
-    AcquireOptions, DistributedLock, HeldLeases, LockKey, Moment, Observer, Priority, TIMEOUT_DEFAULT, TTL_DEFAULT,
-};
+use lock_core::{AcquireOptions, HeldLeases, Moment, Observer, Priority, TIMEOUT_DEFAULT, TTL_DEFAULT};
 
 use crate::{
-    Agent, Delivery, Journal, Message, PostponedObserver, Receipt, SendError, Session, Stop, Surface,
+    Agent, Delivery, DesktopLocks, Journal, Message, PostponedObserver, Receipt, SendError, Session, Stop, Surface,
     postponed::Sending,
 };
 
@@ -22,10 +20,9 @@ const IDLE_SESSIONS_MAX: usize = 4;
 /// thoughts.
 pub const IDLE_DEFAULT: Duration = Duration::from_millis(1500);
 
-/// Delivers messages, one at a time per key, from any number of tasks.
+/// Delivers messages, one at a time per desktop, from any number of tasks.
 pub struct Deliverer {
-    pub(crate) lock: Arc<dyn DistributedLock>,
-    pub(crate) key: LockKey,
+    pub(crate) locks: DesktopLocks,
     surface: Arc<dyn Surface>,
     pub(crate) journal: Arc<Journal>,
     idle: Mutex<Vec<Box<dyn Session>>>,
@@ -46,7 +43,7 @@ pub struct SendOptions {
     pub label: String,
     /// Leases that the process may work under.
     pub held: HeldLeases,
-    /// Who hears the lock's events.
+    /// Who hears the locks' events, where a lock has no observer of its own.
     pub observer: Option<Observer>,
     /// Stops the sending before its paste.
     pub stop: Stop,
@@ -91,20 +88,20 @@ impl SendOptions {
 
 impl fmt::Debug for Deliverer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deliverer").field("lock", &self.lock).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Deliverer").field("locks", &self.locks).finish_non_exhaustive()
     }
 }
 
 impl Deliverer {
-    /// A deliverer to the agents on `surface`, whose input device is what `key` locks.
-    pub fn new(lock: Arc<dyn DistributedLock>, key: LockKey, surface: Arc<dyn Surface>, journal: Journal) -> Self {
-        Self { lock, key, surface, journal: Arc::new(journal), idle: Mutex::default() }
+    /// A deliverer to the agents on `surface`, whose input device is what `locks` guard.
+    pub fn new(locks: DesktopLocks, surface: Arc<dyn Surface>, journal: Journal) -> Self {
+        Self { locks, surface, journal: Arc::new(journal), idle: Mutex::default() }
     }
 
     /// What is locked for each delivery.
     #[must_use]
-    pub const fn key(&self) -> &LockKey {
-        &self.key
+    pub const fn locks(&self) -> &DesktopLocks {
+        &self.locks
     }
 
     /// The record of what was done.

@@ -1,6 +1,6 @@
 //! Delivery of messages into agents' windows, one at a time per input device, and never to the wrong one.
 //!
-//! A [`Deliverer`] joins a lock, a [`Surface`] and a [`Journal`]: it connects, waits in line, delivers one [`Message`]
+//! A [`Deliverer`] joins [`DesktopLocks`], a [`Surface`] and a [`Journal`]: it connects, waits in line, delivers one [`Message`]
 //! under the lock and tells in a [`Receipt`] what is known, and nothing more. Only code that borrows a
 //! [`lock_core::Permit`] from a held lock can touch an input device.
 
@@ -10,6 +10,7 @@ mod clean;
 mod deliverer;
 pub mod desktop;
 mod journal;
+mod locks;
 mod message;
 mod milliseconds;
 mod postponed;
@@ -26,6 +27,7 @@ mod waiting;
 pub use clean::Cleaned;
 pub use deliverer::{Deliverer, IDLE_DEFAULT, SendOptions};
 pub use journal::{Journal, JournalEntry, JournalError, Recorded};
+pub use locks::{DesktopLocks, HostGates};
 pub use message::{FROM_BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGE_ID_BYTES_MAX, Message, MessageError, MessageId};
 pub use profile::{PROFILE_NAMES, Profile, ProfileError, ProfileOverrides};
 pub use receipt::{Evidence, Outcome, Reason, Receipt, State};

@@ -7,8 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{AcquireOptions, DistributedLockExt as _, Error, Guard, LockKey, Moment};
-use sha2::{Digest as _, Sha256};
+use lock_core::{AcquireOptions, DistributedLockExt as _, Error, Gate, Guard, LockKey, Moment, StackGuard};
 
 use crate::{
     Deliverer, Delivery, Evidence, Receipt, SendError, SendOptions, Session, State, Waiting,
@@ -95,10 +94,10 @@ impl<'a> Sending<'a> {
     }
 
     /// One attempt; `None` when what was in the way has passed.
-    async fn attempt(&mut self, guard: Guard) -> Result<Option<Receipt>, SendError> {
+    async fn attempt(&mut self, guard: StackGuard) -> Result<Option<Receipt>, SendError> {
         self.waiting.attempts += 1;
         let done = self.under_the_lock(guard).await?;
-        let place = self.options.acquire(self.asked).place_of(done.guard.lease());
+        let place = done.guard.leases().fold(self.options.acquire(self.asked), AcquireOptions::place_of);
         self.session = Some(done.session);
         let released = done.guard.release().await;
         let mut receipt = done.receipt?;
@@ -111,7 +110,7 @@ impl<'a> Sending<'a> {
         self.postpone(hindrance, receipt).await
     }
 
-    async fn under_the_lock(&mut self, guard: Guard) -> Result<Done, SendError> {
+    async fn under_the_lock(&mut self, guard: StackGuard) -> Result<Done, SendError> {
         let id = self.delivery.message.id();
         let Some(session) = self.session.take() else { unreachable!("each attempt gives its session back") };
         let task = Task {
@@ -151,20 +150,21 @@ impl<'a> Sending<'a> {
 
     /// Stands in the line of those who wait for the same, unless it is ours already.
     async fn take_turn(&mut self, hindrance: Hindrance) -> Result<(), SendError> {
-        let key = line_beside(&self.deliverer.key, hindrance, &self.delivery.agent.name);
+        let Gate { lock, key: desktop, .. } = self.deliverer.locks.0.first().clone();
+        let key = line_beside(&desktop, hindrance, &self.delivery.agent.name);
         if self.turn.as_ref().is_some_and(|(ours, _)| *ours == key) {
             return Ok(());
         }
         if let Some((_, other)) = self.turn.take() {
             warn_unreleased(other.release().await);
         }
-        let Self { options, delivery, deliverer, .. } = &*self;
+        let Self { options, delivery, .. } = &*self;
         let line = AcquireOptions::default().priority(options.priority).ttl(options.ttl).label(&options.label);
         let line = line.timeout(delivery.until.remaining());
         let guard = tokio::select! {
             biased;
             by = options.stop.wait() => return Err(SendError::Stopped(by)),
-            guard = deliverer.lock.acquire(&key, &line) => guard.map_err(SendError::Lock)?,
+            guard = lock.acquire(&key, &line) => guard.map_err(SendError::Lock)?,
         };
         self.turn = Some((key, guard));
         Ok(())
@@ -194,13 +194,13 @@ impl<'a> Sending<'a> {
         }
     }
 
-    async fn stand_in_line(&mut self) -> Result<Guard, SendError> {
+    async fn stand_in_line(&mut self) -> Result<StackGuard, SendError> {
         let began = Moment::now();
         let line = self.line.clone().timeout((self.asked + self.options.timeout).remaining());
         let guard = tokio::select! {
             biased;
             by = self.options.stop.wait() => Err(SendError::Stopped(by)),
-            guard = self.deliverer.lock.acquire(&self.deliverer.key, &line) => guard.map_err(SendError::Lock),
+            guard = self.deliverer.locks.0.acquire(&line) => guard.map_err(SendError::Lock),
         };
         self.waited += began.elapsed();
         guard
@@ -248,11 +248,7 @@ fn line_beside(key: &LockKey, hindrance: Hindrance, agent: &str) -> LockKey {
         Hindrance::Desktop => format!("{key}/postponed"),
         Hindrance::Target => format!("{key}/postponed/{agent}"),
     };
-    // A name that is too long, or no key, has its digest stand for it.
-    LockKey::new(text.clone()).unwrap_or_else(|_| {
-        let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        LockKey::new(format!("postponed/{digest}")).unwrap_or_else(|_| unreachable!("74 plain characters are a key"))
-    })
+    LockKey::for_text(&text)
 }
 
 fn warn_unreleased(released: Result<(), Error>) {

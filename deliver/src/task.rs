@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{Guard, Moment};
+use lock_core::{Moment, StackGuard};
 
 use crate::{
     Delivery, Evidence, Journal, Outcome, Receipt, SendError, Session, State, Stop,
@@ -12,7 +12,7 @@ use crate::{
 /// One attempt of a delivery under the lock, on its own thread.
 pub(crate) struct Task {
     pub(crate) delivery: Delivery,
-    pub(crate) guard: Guard,
+    pub(crate) guard: StackGuard,
     pub(crate) session: Box<dyn Session>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) stop: Stop,
@@ -26,7 +26,7 @@ pub(crate) struct Task {
 
 /// What came of it.
 pub(crate) struct Done {
-    pub(crate) guard: Guard,
+    pub(crate) guard: StackGuard,
     pub(crate) session: Box<dyn Session>,
     pub(crate) receipt: Result<Receipt, SendError>,
     /// Nothing was typed, and whom it hinders passes by itself.

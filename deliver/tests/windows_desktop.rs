@@ -12,7 +12,7 @@ use std::{
 };
 
 use deliver::{
-    Agent, Deliverer, Journal, Message, Profile, Receipt, SendOptions, State, SurfaceKind,
+    Agent, Deliverer, DesktopLocks, Journal, Message, Profile, Receipt, SendOptions, State, SurfaceKind,
     desktop::{
         Bound, Desktop as _, DesktopSurface, Place, Refusal, Selection, WindowIdentity, portable::PortableDesktop,
     },
@@ -207,7 +207,8 @@ impl Sender {
         let name = LockKey::new("desktop/windows").unwrap();
         let surface = DesktopSurface::new(|| Ok(Box::new(PortableDesktop::connect()?)));
         let journal = Journal::open(root.path(), &name).unwrap();
-        let deliverer = Deliverer::new(Arc::new(ThreadLock::new()), name, Arc::new(surface), journal);
+        let deliverer =
+            Deliverer::new(DesktopLocks::alone(Arc::new(ThreadLock::new()), name), Arc::new(surface), journal);
         Self { deliverer, runtime: tokio::runtime::Runtime::new().unwrap(), _root: root }
     }
 

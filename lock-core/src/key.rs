@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::error::KeyError;
 
@@ -37,6 +38,18 @@ impl LockKey {
             Some(control) => Err(KeyError::Control { control }),
             None => Ok(Self(text)),
         }
+    }
+
+    /// The key for a text that a program made, which may be too long for one or hold what keys do not: then it is what fits,
+    /// told apart from others by the text's digest.
+    #[must_use]
+    pub fn for_text(text: &str) -> Self {
+        Self::new(text).unwrap_or_else(|_| {
+            let digest = Sha256::digest(text.as_bytes());
+            let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            let fits: String = text.chars().filter(char::is_ascii_graphic).take(KEY_BYTES_MAX - 33).collect();
+            Self(format!("{fits}-{digest}"))
+        })
     }
 
     /// The key as its user wrote it.
@@ -124,6 +137,17 @@ impl From<LockKey> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_is_no_key_is_told_apart_from_others_by_its_key() {
+        assert_eq!(LockKey::for_text("display/:1").as_str(), "display/:1");
+        let long = "h".repeat(100);
+        let (one, other) = (LockKey::for_text(&format!("{long}:1")), LockKey::for_text(&format!("{long}:2")));
+        assert_ne!(one, other);
+        for key in [one, other, LockKey::for_text("a\nb"), LockKey::for_text("")] {
+            assert_eq!(LockKey::new(key.as_str()).as_ref(), Ok(&key));
+        }
+    }
 
     #[test]
     fn file_stems_are_injective_where_case_folds() {

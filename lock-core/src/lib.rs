@@ -25,6 +25,8 @@ mod lease_watch;
 mod lock;
 mod owner;
 mod priority;
+#[cfg(unix)]
+mod private_folder;
 mod process;
 pub mod queue;
 mod registry;
@@ -51,6 +53,8 @@ pub use key::{KEY_BYTES_MAX, LockKey};
 pub use lock::DistributedLock;
 pub use owner::{LABEL_BYTES_MAX, Owner};
 pub use priority::{Priority, UnknownPriority};
+#[cfg(unix)]
+pub use private_folder::{is_private_folder, private_folder};
 pub use process::{ProcessStat, process_is_stopped, process_start, process_stat};
 pub use registry::{Opening, Registry, StoreConfig};
 pub use request::{Entered, Lease, Place, Renewed, Request, RequestId, Ticket, Waited};

@@ -15,6 +15,8 @@ mod desktop_delivery;
 #[cfg(target_os = "linux")]
 mod display_fixtures;
 #[cfg(target_os = "linux")]
+mod stacked;
+#[cfg(target_os = "linux")]
 mod terminal_fixtures;
 mod tidy;
 

@@ -6,7 +6,7 @@ use deliver::{
     Agent, Cleaned, Deliverer, Journal, Message, Receipt, SendError, SendOptions, State, Stop, SurfaceKind,
     desktop::{Bound, Desktop, Refusal},
 };
-use lock_core::DistributedLock;
+use lock_core::{DistributedLock, Gate};
 
 use super::agents::show_place;
 use crate::{
@@ -14,10 +14,11 @@ use crate::{
     args::{Delivering, Timeout, WaitLevel},
     backends,
     error::{CommandError, ErrorKind},
+    gates::GuardedDesktop,
     message_source,
     settings::{Settings, without_password},
     signals, surfaces,
-    ui::Ui,
+    ui::{Talk, Ui},
     waiting,
 };
 
@@ -98,7 +99,7 @@ impl<'a> Sending<'a> {
             bound.description,
             agent.surface,
             agent.profile.name,
-            self.settings.send.desktop_key,
+            GuardedDesktop::of(self.settings, agent.surface).key(),
             without_password(&self.settings.lock.backend),
             self.args.priority,
             crate::args::show_span(self.timeout),
@@ -114,7 +115,7 @@ impl<'a> Sending<'a> {
             "window": agent.place.window,
             "found": bound.description,
             "profile": agent.profile.name,
-            "key": self.settings.send.desktop_key,
+            "key": GuardedDesktop::of(self.settings, agent.surface).key(),
             "backend": without_password(&self.settings.lock.backend),
             "priority": self.args.priority,
             "timeout_ms": self.timeout.as_millis() as u64,
@@ -136,11 +137,11 @@ impl<'a> Sending<'a> {
             let lock = backends::open(self.settings).await?;
             backends::warn_if_weak(&lock, ui.talk());
             waiting::warn_of_malformed(&self.settings.held, ui.talk());
-            let options = self.options(&lock, &stop, ui);
+            let options = self.options(&stop, ui);
             let mut deliverers = HashMap::new();
             let mut worst = ExitStatus::SUCCESS;
             for agent in agents {
-                let deliverer = self.deliverer(&mut deliverers, agent.surface, &lock)?;
+                let deliverer = self.deliverer(&mut deliverers, agent.surface, &lock, ui.talk())?;
                 let done = self.deliver_one(&deliverer, agent, &options).await;
                 worst = worst.worse_of(done.status);
                 report(&done, ui);
@@ -149,7 +150,7 @@ impl<'a> Sending<'a> {
         })
     }
 
-    fn options(&self, lock: &Arc<dyn DistributedLock>, stop: &Stop, ui: &Ui) -> SendOptions {
+    fn options(&self, stop: &Stop, ui: &Ui) -> SendOptions {
         SendOptions {
             priority: self.args.priority,
             timeout: self.timeout,
@@ -157,7 +158,8 @@ impl<'a> Sending<'a> {
             ttl: self.settings.lock.ttl,
             label: self.args.from.clone().unwrap_or_default(),
             held: self.settings.held.clone(),
-            observer: Some(waiting::announce(lock, ui.talk())),
+            // Each lock of the desktop has its own.
+            observer: None,
             stop: stop.clone(),
             idle: self.settings.send.idle,
             postponed: Some(waiting::announce_postponed(ui.talk(), self.settings.send.idle)),
@@ -169,14 +171,16 @@ impl<'a> Sending<'a> {
         open: &mut HashMap<SurfaceKind, Arc<Deliverer>>,
         kind: SurfaceKind,
         lock: &Arc<dyn DistributedLock>,
+        talk: Talk,
     ) -> Result<Arc<Deliverer>, CommandError> {
         if let Some(known) = open.get(&kind) {
             return Ok(Arc::clone(known));
         }
-        let key = self.settings.send.desktop_key.clone();
-        let journal = Journal::open(&self.settings.root.path, &key)
+        let desktop = GuardedDesktop::of(self.settings, kind);
+        let locks = desktop.locks(Gate::new(Arc::clone(lock), desktop.key()), Some(talk))?;
+        let journal = Journal::open(&self.settings.root.path, &desktop.journal_key())
             .map_err(|error| CommandError::chain(ErrorKind::Config, &error).hint("nothing was typed"))?;
-        let deliverer = Arc::new(Deliverer::new(Arc::clone(lock), key, surfaces::open(kind, self.settings)?, journal));
+        let deliverer = Arc::new(Deliverer::new(locks, surfaces::open(kind, self.settings)?, journal));
         open.insert(kind, Arc::clone(&deliverer));
         Ok(deliverer)
     }
@@ -254,7 +258,7 @@ fn exit_status(receipt: &Receipt) -> ExitStatus {
     match reason(receipt) {
         "not_built" => ExitStatus::USAGE,
         "target_gone" | "ambiguous_target" | "outside_screens" => ExitStatus::NO_TARGET,
-        "no_lock" => ExitStatus::NO_LOCK,
+        "no_lock" | "display_taken" => ExitStatus::NO_LOCK,
         "covered" | "focus_elsewhere" | "grabbed" | "interference" => ExitStatus::BLOCKED,
         "id_conflict" => ExitStatus::CONFLICT,
         "lock_store" | "journal" | "no_display" | "wayland" | "no_such_key" | "higher_rights" => ExitStatus::CONFIG,

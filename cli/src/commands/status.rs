@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use deliver::SurfaceKind;
 use lock_core::{DistributedLock, Holder, KeyState, LockKey, wall_clock_us};
 
 use super::break_lock::stopped_holder;
 use crate::{
     ExitStatus, backends,
     error::CommandError,
+    gates::GuardedDesktop,
     settings::Settings,
     ui::{Ui, lines_of, table},
 };
@@ -17,11 +19,13 @@ pub(crate) fn run(key: Option<String>, settings: &Settings, ui: &mut Ui) -> Resu
     let wanted = key.map(LockKey::new).transpose()?;
     let states = crate::runtime::start()?.block_on(async {
         let lock = backends::open(settings).await?;
-        let keys = match wanted {
-            Some(key) => vec![key],
-            None => backends::known_keys(settings).await?,
+        let (keys, gates) = match wanted {
+            Some(key) => (vec![key], Vec::new()),
+            None => (backends::known_keys(settings).await?, held_gates(&lock, settings).await?),
         };
-        Ok::<_, CommandError>(inspect_all(&lock, &keys).await)
+        let mut states = inspect_all(&lock, &keys).await;
+        states.extend(gates);
+        Ok::<_, CommandError>(states)
     })?;
     let mut worst = ExitStatus::SUCCESS;
     for state in states {
@@ -41,6 +45,24 @@ async fn inspect_all(lock: &Arc<dyn DistributedLock>, keys: &[LockKey]) -> Vec<R
         states.push(lock.inspect(key).await);
     }
     states
+}
+
+/// What else guards the desktop, where somebody has it now: a sender with another store, or of another root.
+async fn held_gates(
+    lock: &Arc<dyn DistributedLock>,
+    settings: &Settings,
+) -> Result<Vec<Result<KeyState, lock_core::Error>>, CommandError> {
+    let mut held = Vec::new();
+    for gate in GuardedDesktop::of(settings, SurfaceKind::Desktop).existing_host_gates()? {
+        if gate.lock.to_string() == lock.to_string() {
+            continue;
+        }
+        let state = gate.lock.inspect(&gate.key).await;
+        if !matches!(&state, Ok(KeyState { holder: Holder::Free, .. })) {
+            held.push(state);
+        }
+    }
+    Ok(held)
 }
 
 /// The state in one line, then the line in a table.

@@ -5,6 +5,7 @@ use std::{
     path::Path,
 };
 
+use deliver::SurfaceKind;
 use lock_core::StoreConfig;
 
 use super::{
@@ -20,6 +21,7 @@ use crate::{
     args::{DemoArgs, DemoSurface},
     backends, env_vars,
     error::CommandError,
+    gates::GuardedDesktop,
     runtime,
     settings::Settings,
     ui::Ui,
@@ -100,7 +102,7 @@ fn choose_lock(args: &DemoArgs, settings: &Settings, folder: &Path) -> Result<Lo
             backend: url,
             redis: settings.lock.redis.clone(),
             root: settings.root.path.clone(),
-            key: settings.send.desktop_key.as_str().to_owned(),
+            key: GuardedDesktop::of(settings, SurfaceKind::Desktop).key().as_str().to_owned(),
         },
         None => LockChoice {
             backend: url,

@@ -95,8 +95,8 @@ pub(crate) struct SendSettings {
     pub(crate) timeout: Duration,
     /// Longest message.
     pub(crate) message_bytes_max: usize,
-    /// The lock of this desktop.
-    pub(crate) desktop_key: LockKey,
+    /// The lock of this desktop, where one was chosen.
+    pub(crate) desktop_key: Option<LockKey>,
     /// How long nobody may have used an input device.
     pub(crate) idle: Duration,
 }
@@ -137,8 +137,7 @@ impl Settings {
                 timeout: raw.send.timeout.0,
                 message_bytes_max: raw.message.bytes_max,
                 idle: raw.human.idle.0,
-                desktop_key: LockKey::new(raw.desktop.key)
-                    .map_err(|error| CommandError::config(format!("`desktop.key`: {error}")))?,
+                desktop_key: raw.desktop.key.map(desktop_key).transpose()?,
             },
             driver: raw.desktop.driver,
             allow_wayland: raw.desktop.allow_wayland,
@@ -195,6 +194,10 @@ fn refuse_password(url: &str) -> Result<(), CommandError> {
                 "give the URL without them; set `redis.user`, and `redis.password_file` or TALKSTICK_REDIS_PASSWORD",
             )),
     }
+}
+
+fn desktop_key(key: String) -> Result<LockKey, CommandError> {
+    LockKey::new(key).map_err(|error| CommandError::config(format!("`desktop.key`: {error}")))
 }
 
 fn simulated(address: &str) -> Result<Address, CommandError> {

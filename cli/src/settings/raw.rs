@@ -75,7 +75,7 @@ pub(crate) struct RawMessage {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawDesktop {
-    pub(crate) key: String,
+    pub(crate) key: Option<String>,
     pub(crate) driver: Driver,
     pub(crate) allow_wayland: bool,
 }

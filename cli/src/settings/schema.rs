@@ -75,10 +75,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("sweep.max", "\"2s\"", "Longest pause of the sweep").is(SWEEP),
     setting("send.timeout", "\"30s\"", "How long `send` waits, up to the paste").is(ANY_SPAN),
     setting("message.bytes_max", "65536", "Longest message in bytes").is(MESSAGE_BYTES),
-    setting(
+    optional(
         "desktop.key",
-        "\"messaging_pyautogui\"",
-        "The lock of this desktop; the default one also holds off old senders",
+        "The lock of this desktop; unless set, messaging_pyautogui with the file backend, else desktop/HOST/DISPLAY",
     )
     .is(Shape::Text),
     setting(

@@ -65,7 +65,7 @@ fn holder_line_and_break_are_as_on_files() {
     assert!(!is_alive(child));
     let next = waits.end_with_output();
     assert_eq!((next.status.code(), text(&next.stdout).as_str()), (Some(0), "next\n"));
-    assert_eq!(status(), "k: nobody holds it\nmessaging_pyautogui: nobody holds it\n");
+    assert_eq!(status(), "k: nobody holds it\n");
 }
 
 #[test]

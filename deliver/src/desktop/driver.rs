@@ -91,7 +91,9 @@ pub trait Desktop: Send {
     /// refuses with [`Refusal::Person`] if there was any. So does this where somebody was at work within `idle`, as far as
     /// the system remembers. Returns what is not observed here, in words for the receipt.
     ///
-    /// Without a permit, what is synthetic may be the act of whoever holds the lock, and does not count.
+    /// Without a permit, what is synthetic may be the act of whoever holds the lock, and does not count. With one, and where
+    /// the display itself can tell, this also keeps off senders that share no lock with us, and refuses with
+    /// [`Refusal::DisplayTaken`] while one of them is at work.
     fn watch(&mut self, permit: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal>;
 
     /// Watches no longer.

@@ -23,6 +23,14 @@ pub enum Refusal {
         /// What says so.
         seen: String,
     },
+    /// A sender that shares no lock with us is at work on the display: of another root, user or host.
+    #[error(
+        "another sender is at work on the display: {by}; senders with a common store and `desktop.key` stand in line"
+    )]
+    DisplayTaken {
+        /// Which, as its window on the display says.
+        by: String,
+    },
     /// The point lies on no screen.
     #[error("the point ({x}, {y}) lies outside all screens ({screens}); correct it with `talkstick agents add`")]
     OutsideScreens {
@@ -151,6 +159,7 @@ impl Refusal {
         match self {
             Self::NoDisplay { .. } => "no_display",
             Self::Wayland { .. } => "wayland",
+            Self::DisplayTaken { .. } => "display_taken",
             Self::OutsideScreens { .. } => "outside_screens",
             Self::TargetGone(_) => "target_gone",
             Self::HigherRights(_) => "higher_rights",
@@ -180,7 +189,7 @@ impl Refusal {
     #[must_use]
     pub const fn hindrance(&self) -> Option<Hindrance> {
         match self {
-            Self::Person { .. } | Self::Interference { .. } => Some(Hindrance::Desktop),
+            Self::Person { .. } | Self::Interference { .. } | Self::DisplayTaken { .. } => Some(Hindrance::Desktop),
             // A hotkey and a held server are no menu that somebody closes.
             Self::Grabbed { device } => match device.as_bytes() {
                 b"keyboard" | b"pointer" => Some(Hindrance::Desktop),
@@ -195,7 +204,7 @@ impl Refusal {
 /// Whom something is in the way of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hindrance {
-    /// Of everybody on the desktop: a person, a menu, a screen lock.
+    /// Of everybody on the desktop: a person, a menu, a screen lock, another sender.
     Desktop,
     /// Of deliveries to this target only: another window over it, a dialog that has the focus.
     Target,

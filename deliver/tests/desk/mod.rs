@@ -9,7 +9,7 @@ use std::{
 };
 
 use deliver::{
-    Agent, Deliverer, Journal, Message, MessageId, Profile, Recorded, SurfaceKind,
+    Agent, Deliverer, DesktopLocks, Journal, Message, MessageId, Profile, Recorded, SurfaceKind,
     desktop::{DesktopSurface, Place, WindowIdentity},
     simulated::{Address, DesktopConfig, DesktopProcess, Listen, Log, SimulatedDesktop, serve},
 };
@@ -64,7 +64,7 @@ pub(crate) fn deliverer(address: &Address, lock: Arc<dyn DistributedLock>, root:
     let address = address.clone();
     let surface = DesktopSurface::new(move || Ok(Box::new(SimulatedDesktop::connect(&address)?)));
     let journal = Journal::open(root, &key()).expect("a journal");
-    Deliverer::new(lock, key(), Arc::new(surface), journal)
+    Deliverer::new(DesktopLocks::alone(lock, key()), Arc::new(surface), journal)
 }
 
 pub(crate) fn agent(number: usize, profile: Profile) -> Agent {

@@ -10,6 +10,7 @@ mod hidden_focus;
 mod keeper_killed;
 mod keeping;
 mod late_claims;
+mod mark;
 mod person;
 mod portable;
 mod postponed;

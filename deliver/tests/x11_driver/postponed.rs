@@ -3,7 +3,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use deliver::{
-    Agent, Deliverer, Journal, Message, PostponedObserver, Profile, Receipt, SendOptions, State, SurfaceKind,
+    Agent, Deliverer, DesktopLocks, Journal, Message, PostponedObserver, Profile, Receipt, SendOptions, State,
+    SurfaceKind,
     agent_windows::Behaviour,
     desktop::{DesktopSurface, Place, x11::X11Desktop},
 };
@@ -30,23 +31,24 @@ fn key_of_display() -> LockKey {
 }
 
 /// One sender's way to the display, as a process of its own would have it.
-struct Sender {
+pub(crate) struct Sender {
     deliverer: Arc<Deliverer>,
     lock: Arc<dyn DistributedLock>,
 }
 
 impl Sender {
-    fn of(display: &str, root: &Path) -> Self {
+    pub(crate) fn of(display: &str, root: &Path) -> Self {
         let lock: Arc<dyn DistributedLock> = Arc::new(FileLock::open(FileConfig::new(root)).unwrap());
         let display = display.to_owned();
         let connect = move || Ok(Box::new(X11Desktop::connect(Some(&display), &keeper_command())?) as _);
         let (surface, key) = (Arc::new(DesktopSurface::new(connect)), key_of_display());
         let journal = Journal::open(root, &key).unwrap();
-        Self { deliverer: Arc::new(Deliverer::new(Arc::clone(&lock), key, surface, journal)), lock }
+        let locks = DesktopLocks::alone(Arc::clone(&lock), key);
+        Self { deliverer: Arc::new(Deliverer::new(locks, surface, journal)), lock }
     }
 
     /// Sends; and a channel that tells each reason to wait.
-    fn send(
+    pub(crate) fn send(
         &self,
         place: Place,
         text: &str,
@@ -63,7 +65,7 @@ impl Sender {
     }
 }
 
-async fn heard(told: &mut mpsc::UnboundedReceiver<String>) -> String {
+pub(crate) async fn heard(told: &mut mpsc::UnboundedReceiver<String>) -> String {
     tokio::time::timeout(DEADLINE, told.recv()).await.expect("a reason in time").expect("a reason")
 }
 

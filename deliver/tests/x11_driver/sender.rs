@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use deliver::{
-    Agent, Deliverer, Journal, Message, Profile, Receipt, SendOptions, SurfaceKind,
+    Agent, Deliverer, DesktopLocks, Journal, Message, Profile, Receipt, SendOptions, SurfaceKind,
     desktop::{Desktop, DesktopSurface, Place, Refusal},
 };
 use lock_core::{LockKey, ThreadLock};
@@ -24,7 +24,7 @@ impl Sender {
         let name = LockKey::new("desktop/sender").unwrap();
         let journal = Journal::open(root.path(), &name).unwrap();
         let surface = Arc::new(DesktopSurface::new(connect));
-        let deliverer = Deliverer::new(Arc::new(ThreadLock::new()), name, surface, journal);
+        let deliverer = Deliverer::new(DesktopLocks::alone(Arc::new(ThreadLock::new()), name), surface, journal);
         Self { deliverer, runtime: tokio::runtime::Runtime::new().unwrap(), _root: root }
     }
 

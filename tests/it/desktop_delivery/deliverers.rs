@@ -8,7 +8,7 @@ use std::{
 };
 
 use deliver::{
-    Agent, Deliverer, Journal, Message, Profile, SendOptions, SurfaceKind,
+    Agent, Deliverer, DesktopLocks, Journal, Message, Profile, SendOptions, SurfaceKind,
     desktop::{
         DesktopSurface, Place,
         x11::{X11Desktop, keeper::KeeperCommand},
@@ -113,7 +113,7 @@ pub(crate) fn deliverer(root: &std::path::Path, talkstick: &std::path::Path) -> 
     let keeper = KeeperCommand::new(talkstick, ["helper", "keeper"]);
     let surface = DesktopSurface::new(move || Ok(Box::new(X11Desktop::connect(None, &keeper)?)));
     let journal = Journal::open(root, &key).expect("a journal");
-    Deliverer::new(Arc::new(store), key, Arc::new(surface), journal)
+    Deliverer::new(DesktopLocks::alone(Arc::new(store), key), Arc::new(surface), journal)
 }
 
 fn say(line: &str) {

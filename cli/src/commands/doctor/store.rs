@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use deliver::SurfaceKind;
 use lock_core::{DistributedLock, Holder, KeyState, LockKey, wall_clock_us};
 
 use super::Check;
 use crate::{
     backends::{self, Condition},
     error::CommandError,
+    gates::GuardedDesktop,
     settings::Settings,
 };
 
@@ -27,12 +29,27 @@ pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
     match backends::known_keys(settings).await {
         Ok(keys) => {
             for key in keys {
-                checks.push(key_state(&lock, &key).await);
+                checks.push(key_state(&lock, &key, "").await);
             }
         }
         Err(error) => checks.push(Check::error("locks", &error)),
     }
+    checks.extend(host_gates(&lock, settings).await);
     checks
+}
+
+/// What guards the desktop beside the configured lock.
+async fn host_gates(lock: &Arc<dyn DistributedLock>, settings: &Settings) -> Vec<Check> {
+    match GuardedDesktop::of(settings, SurfaceKind::Desktop).existing_host_gates() {
+        Ok(gates) => {
+            let mut checks = Vec::new();
+            for gate in gates.iter().filter(|gate| gate.lock.to_string() != lock.to_string()) {
+                checks.push(key_state(&gate.lock, &gate.key, &format!(" --backend {}", gate.lock)).await);
+            }
+            checks
+        }
+        Err(error) => vec![Check::error("gates of the desktop", &error)],
+    }
 }
 
 fn store(lock: &Arc<dyn DistributedLock>) -> Check {
@@ -54,20 +71,21 @@ fn condition(seen: Result<Condition, CommandError>) -> Check {
     }
 }
 
-async fn key_state(lock: &Arc<dyn DistributedLock>, key: &LockKey) -> Check {
+/// `named`: how the store is named on the command line, where it is not the configured one.
+async fn key_state(lock: &Arc<dyn DistributedLock>, key: &LockKey, named: &str) -> Check {
     let name = format!("lock `{key}`");
     let state = match lock.inspect(key).await {
         Ok(state) => state,
         Err(error) => return Check::error(name, &error.into()),
     };
     let seen = state.to_string();
-    match advice(&state, key) {
+    match advice(&state, key, named) {
         Some(advice) => Check::warn(name, seen, advice),
         None => Check::ok(name, seen),
     }
 }
 
-fn advice(state: &KeyState, key: &LockKey) -> Option<String> {
+fn advice(state: &KeyState, key: &LockKey, named: &str) -> Option<String> {
     match &state.holder {
         Holder::Free => None,
         Holder::Unknown => Some("it may be held or free; see the warnings of `talkstick -v status`".to_owned()),
@@ -75,8 +93,9 @@ fn advice(state: &KeyState, key: &LockKey) -> Option<String> {
         Holder::Foreign { .. } => Some("if it does not let go, end that program; it cannot be broken".to_owned()),
         Holder::Lease { since_us, token, .. } => {
             let held = Duration::from_micros(wall_clock_us().saturating_sub(*since_us));
-            let advice =
-                format!("if it is stuck: `talkstick break {key} --token {token}`, with --kill as the last resort");
+            let advice = format!(
+                "if it is stuck: `talkstick{named} break {key} --token {token}`, with --kill as the last resort"
+            );
             (held > HELD_LONG).then_some(advice)
         }
     }

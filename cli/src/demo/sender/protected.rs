@@ -9,7 +9,7 @@ use deliver::{
     desktop::DesktopSurface,
     simulated::{Address, SimulatedDesktop},
 };
-use lock_core::{LockKey, Moment, StoreConfig};
+use lock_core::{Gate, LockKey, Moment, StoreConfig};
 
 use super::{say, wait_for_the_end, wait_for_the_word};
 #[cfg(unix)]
@@ -21,6 +21,7 @@ use crate::{
         scenario::Planned,
     },
     error::{CommandError, ErrorKind},
+    gates::GuardedDesktop,
     runtime,
 };
 
@@ -75,9 +76,15 @@ async fn send_one(
 
 async fn deliverer(protected: &Protected) -> Result<Deliverer, CommandError> {
     let key = LockKey::new(&protected.key)?;
-    let lock = backends::registry(&protected.redis).open(StoreConfig::new(&protected.backend, &protected.root)).await?;
+    let store = StoreConfig::new(&protected.backend, &protected.root);
+    let lock = backends::registry(&protected.redis).open(store.clone()).await?;
+    let display = match &protected.desktop {
+        DesktopAddress::Simulated(_) => None,
+        DesktopAddress::X11(display) => Some(display.as_str()),
+    };
+    let locks = GuardedDesktop::of_demo(store, key.clone(), display).locks(Gate::new(lock, key.clone()), None)?;
     let journal = Journal::open(&protected.root, &key).map_err(|error| failed(&error))?;
-    Ok(Deliverer::new(lock, key, Arc::new(surface(&protected.desktop)?), journal))
+    Ok(Deliverer::new(locks, Arc::new(surface(&protected.desktop)?), journal))
 }
 
 fn surface(desktop: &DesktopAddress) -> Result<DesktopSurface, CommandError> {

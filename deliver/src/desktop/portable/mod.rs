@@ -105,8 +105,8 @@ impl Desktop for PortableDesktop {
         self.system.sight()
     }
 
-    fn watch(&mut self, _: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
-        self.system.watch(idle)
+    fn watch(&mut self, permit: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
+        self.system.watch(permit, idle)
     }
 
     fn unwatch(&mut self) {

@@ -15,7 +15,7 @@ pub(super) trait System: Send {
     fn sight(&self) -> Sight;
 
     /// As [`crate::desktop::Desktop::watch`]. Systems that do not tell whose input there was say so.
-    fn watch(&mut self, idle: Duration) -> Result<Vec<String>, Refusal> {
+    fn watch(&mut self, _permit: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
         let _not_looked_back = idle;
         Ok(vec![
             "a person at mouse or keyboard is not observed here, except by the keys and buttons that they hold".into(),

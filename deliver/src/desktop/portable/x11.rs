@@ -47,7 +47,10 @@ impl System for X11 {
         self.eyes.sight()
     }
 
-    fn watch(&mut self, idle: Duration) -> Result<Vec<String>, Refusal> {
+    fn watch(&mut self, permit: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
+        if let Some(permit) = permit {
+            self.eyes.take_mark(permit)?;
+        }
         self.eyes.begin_watch_of_real_devices(idle)
     }
 

@@ -25,6 +25,7 @@ x11rb::atom_manager! {
         _NET_ACTIVE_WINDOW,
         _NET_SUPPORTED,
         _NET_SUPPORTING_WM_CHECK,
+        _TALKSTICK,
         _TALKSTICK_KEEPER,
         _TALKSTICK_TIME,
     }

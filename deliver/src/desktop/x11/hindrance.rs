@@ -22,6 +22,7 @@ impl X11Desktop {
         }
         let still = match (hindrance, target) {
             (Some(Refusal::Interference { .. }), _) => self.held_now(),
+            (Some(Refusal::DisplayTaken { .. }), _) => self.marked_now(),
             (Some(Refusal::Grabbed { .. }), _) => self.grabbed_now(),
             (Some(Refusal::Covered { by }), Some(target)) => self.covered_now(by, target),
             (Some(Refusal::FocusElsewhere { on }), Some(target)) => self.focus_still_on(on, target),

@@ -17,6 +17,7 @@
 mod atoms;
 mod bind;
 mod connection;
+mod display_name;
 mod fetch;
 mod focus;
 mod grabs;
@@ -24,6 +25,7 @@ mod guarded;
 mod hindrance;
 pub mod keeper;
 mod keyboard;
+mod mark;
 mod own_input;
 mod person;
 mod pointer;
@@ -58,6 +60,7 @@ use self::{
     fetch::{Offer, late},
     keeper::{KeeperClient, KeeperCommand, Offered, Watch},
     keyboard::Keyboard,
+    mark::Mark,
     person::OtherInput,
     pointer::Moved,
     press::still_permitted,
@@ -66,6 +69,7 @@ use self::{
 use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
 
 pub use connection::XWayland;
+pub use display_name::display_name;
 #[cfg(not(target_os = "macos"))]
 pub(super) use keyboard::KeyStroke;
 pub use probe::{Probe, probe};
@@ -105,6 +109,8 @@ pub struct X11Desktop {
     clicked_at: Cell<Option<Timestamp>>,
     /// Input that is not ours.
     other_input: RefCell<OtherInput>,
+    /// Whether this is the one sender at work on the display.
+    mark: Cell<Mark>,
 }
 
 impl X11Desktop {
@@ -125,6 +131,7 @@ impl X11Desktop {
         let display = Display::connect(display, xwayland)?;
         let keyboard = Keyboard::read(&display)?;
         let probe_window = unseen_window(&display)?;
+        display.sign(probe_window)?;
         let (keeper, watch) = KeeperClient::connect(&display, keeper)?;
         Ok(Self {
             display,
@@ -141,6 +148,7 @@ impl X11Desktop {
             moved: None,
             clicked_at: Cell::new(None),
             other_input: RefCell::default(),
+            mark: Cell::default(),
         })
     }
 
@@ -179,10 +187,14 @@ impl Desktop for X11Desktop {
     }
 
     fn watch(&mut self, permit: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
+        if let Some(permit) = permit {
+            self.take_mark(permit)?;
+        }
         self.begin_watch(permit.is_none(), idle)
     }
 
     fn unwatch(&mut self) {
+        self.give_mark_back();
         self.end_watch();
     }
 

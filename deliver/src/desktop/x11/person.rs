@@ -174,6 +174,7 @@ impl X11Desktop {
 
     /// Asked in each grab after an answer was read: what came before the grab has been noted then.
     pub(super) fn refuse_other_input(&self) -> Result<(), Refusal> {
+        self.refuse_taken_mark()?;
         self.other_input.borrow().refuse()
     }
 

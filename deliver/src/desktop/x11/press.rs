@@ -222,6 +222,7 @@ impl X11Desktop {
 
     fn note_event(&self, event: &Event) {
         match event {
+            Event::SelectionClear(cleared) => self.note_mark(cleared),
             Event::MappingNotify(_) => self.keyboard_is_stale.set(true),
             Event::FocusIn(_) | Event::FocusOut(_) | Event::EnterNotify(_) | Event::LeaveNotify(_) => {
                 self.stirred.set(true);

@@ -123,7 +123,7 @@ impl System for MacOs {
         Sight { every_fetch: false, doubt: None }
     }
 
-    fn watch(&mut self, idle: Duration) -> Result<Vec<String>, Refusal> {
+    fn watch(&mut self, _: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
         // Whether events of programs count is not documented: what may have been ours is waited for.
         let until = Moment::now() + idle;
         while accessibility::last_input_ago() < idle {

@@ -152,7 +152,7 @@ impl System for Windows {
         Sight { every_fetch: false, doubt: None }
     }
 
-    fn watch(&mut self, idle: Duration) -> Result<Vec<String>, Refusal> {
+    fn watch(&mut self, _: Option<&Permit<'_>>, idle: Duration) -> Result<Vec<String>, Refusal> {
         let failed = |error| Refusal::Disconnected { during: "watching the input devices", why: format!("{error}") };
         self.attendant.listen(true).map_err(failed)?;
         self.watching = true;

@@ -3,11 +3,10 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
-use lock_core::flock;
+use lock_core::{flock, is_private_folder, private_folder};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use x11rb::reexports::x11rb_protocol::parse_display::parse_display;
@@ -75,46 +74,17 @@ pub fn is_running(display: &str) -> io::Result<bool> {
 /// `$XDG_RUNTIME_DIR/talkstick`, or a folder of the user's own in the system's place for temporary files.
 fn own_folder() -> io::Result<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let folder = match runtime.filter(|folder| is_private(folder).unwrap_or(false)) {
+    let folder = match runtime.filter(|folder| is_private_folder(folder).unwrap_or(false)) {
         Some(runtime) => runtime.join("talkstick"),
         None => Path::new("/tmp").join(format!("talkstick-{}", rustix::process::getuid().as_raw())),
     };
-    match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    // Checked after it was made: somebody else may have been first, with a folder or a link of theirs.
-    match is_private(&folder)? {
-        true => Ok(folder),
-        false => Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!("{} must be a folder of your own that nobody else can enter (0700)", folder.display()),
-        )),
-    }
-}
-
-fn is_private(folder: &Path) -> io::Result<bool> {
-    let found = std::fs::symlink_metadata(folder)?;
-    Ok(found.is_dir() && found.uid() == rustix::process::getuid().as_raw() && found.mode() & 0o077 == 0)
+    private_folder(&folder)?;
+    Ok(folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    #[test]
-    fn a_folder_that_others_can_enter_is_not_private() {
-        let folder = tempfile::tempdir().unwrap();
-        let own = folder.path().join("own");
-        std::fs::create_dir(&own).unwrap();
-        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o700)).unwrap();
-        assert!(is_private(&own).unwrap());
-        std::os::unix::fs::symlink(&own, folder.path().join("link")).unwrap();
-        assert!(!is_private(&folder.path().join("link")).unwrap(), "a link leads where its owner likes");
-        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o710)).unwrap();
-        assert!(!is_private(&own).unwrap());
-    }
 
     #[test]
     fn one_display_has_one_name() {
