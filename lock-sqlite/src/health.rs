@@ -43,9 +43,8 @@ fn look(config: &SqliteConfig) -> Result<Health, Trouble> {
         let journal = database.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(failed())?;
         Ok((schema, journal))
     })?;
-    let with = |suffix: &str| store.path.with_file_name(format!("{}{suffix}", store.name));
-    let log_bytes = std::fs::metadata(with(layout::LOG)).map_or(0, |log| log.len());
-    let files = ["", layout::LOG, layout::INDEX].map(with);
+    let log_bytes = std::fs::metadata(store.beside(layout::LOG)).map_or(0, |log| log.len());
+    let files = ["", layout::LOG, layout::INDEX].map(|suffix| store.beside(suffix));
     let open_to_others = files.into_iter().filter_map(open_to_others).collect();
     Ok(Health { path: store.path.clone(), sqlite: rusqlite::version(), schema, journal, log_bytes, open_to_others })
 }

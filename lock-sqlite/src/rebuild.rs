@@ -88,8 +88,12 @@ impl Store {
                 None => self.make(gates)?,
             };
             // SQLite would follow a link here.
-            for suffix in [layout::LOG, layout::INDEX] {
-                gates.plain(&format!("{}{suffix}", self.name))?;
+            let beside = |suffix| gates.plain(&format!("{}{suffix}", self.name));
+            let (log, _index) = (beside(layout::LOG)?, beside(layout::INDEX)?);
+            if log.is_none() {
+                // We never take it away while a lease lives. Without it the database is an older one, and a new log is
+                // not put beside it before the leases are over that it does not know.
+                self.wait_for_holders(batons, until)?;
             }
             match self.connect(batons, until) {
                 Ok(connection) if gates.plain(&self.name)? == Some(id) => return Ok((connection, id)),

@@ -1,6 +1,6 @@
 //! The check of a held lease: cheap, for it is made some fifty times a second.
 
-use lock_core::{FencingToken, LossReason, RequestId, dir};
+use lock_core::{FencingToken, LossReason, RequestId};
 
 use crate::{error::Trouble, key::Key, layout::Kind, queries};
 
@@ -10,8 +10,7 @@ impl Key {
         let held = self.table().leases.get(&request).filter(|held| held.lease.token == token).cloned();
         let Some(held) = held else { return Ok(Err(LossReason::Replaced)) };
         // Deleted or replaced, the database and the baton exclude nobody who opens them now.
-        let named = dir::id_at(&self.store.path)?;
-        if named != Some(held.opened.id) || !held.opened.batons.is_in_place(Kind::Lease, &held.baton)? {
+        if !held.opened.is_in_place()? || !held.opened.batons.is_in_place(Kind::Lease, &held.baton)? {
             return Ok(Err(LossReason::StoreGone));
         }
         let looked = self.store.read(|database| {

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -57,6 +57,8 @@ pub(crate) struct Opened {
     /// Differs each time the database was opened.
     pub(crate) opening: u64,
     path: PathBuf,
+    /// SQLite's log and its index. Whoever goes on with others than everybody else has a database of its own.
+    beside: [(PathBuf, FileId); 2],
 }
 
 /// A connection, and which database it is to.
@@ -77,7 +79,13 @@ pub(crate) struct Writer {
 impl Opened {
     /// Whether the paths still name the files that are open. By whole paths: a replaced folder shows too.
     pub(crate) fn is_in_place(&self) -> Result<bool, Trouble> {
-        Ok(dir::id_at(&self.path)? == Some(self.id) && dir::id_at(self.batons.folder().path())? == Some(self.batons_id))
+        let files = [(&self.path, self.id)].into_iter().chain(self.beside.iter().map(|(path, id)| (path, *id)));
+        for (path, id) in files {
+            if dir::id_at(path)? != Some(id) {
+                return Ok(false);
+            }
+        }
+        Ok(dir::id_at(self.batons.folder().path())? == Some(self.batons_id))
     }
 }
 
@@ -110,6 +118,11 @@ impl Store {
         Ok(Dir::open_or_create(&self.folder)?)
     }
 
+    /// What SQLite keeps beside the database.
+    pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
+        self.folder.join(format!("{}{suffix}", self.name))
+    }
+
     /// What is open, if the paths still name it.
     pub(crate) fn opened(&self) -> Result<Option<Arc<Opened>>, Trouble> {
         let opened = lock(&self.opened).clone();
@@ -134,10 +147,11 @@ impl Store {
         *writer = None;
         *lock(&self.read) = None;
         let (connection, id, batons) = self.open_files(until)?;
-        let batons_id = dir::id_at(batons.folder().path())?;
-        let batons_id = batons_id.ok_or_else(|| Trouble::unsteady(batons.folder().path()))?;
+        let batons_id = named(batons.folder().path())?;
+        let [log, index] = [layout::LOG, layout::INDEX].map(|suffix| self.beside(suffix));
+        let beside = [(log.clone(), named(&log)?), (index.clone(), named(&index)?)];
         let opening = self.openings.fetch_add(1, Ordering::Relaxed) + 1;
-        let opened = Arc::new(Opened { id, batons, batons_id, opening, path: self.path.clone() });
+        let opened = Arc::new(Opened { id, batons, batons_id, opening, path: self.path.clone(), beside });
         *lock(&self.opened) = Some(Arc::clone(&opened));
         *writer = Some(Writer { database: Database { connection, opened }, spare: None });
         Ok(())
@@ -229,6 +243,10 @@ impl Drop for Writer {
             self.database.opened.batons.discard(layout::Kind::Lease, &spare);
         }
     }
+}
+
+fn named(path: &Path) -> Result<FileId, Trouble> {
+    dir::id_at(path)?.ok_or_else(|| Trouble::unsteady(path))
 }
 
 /// The value behind a mutex: what a panicking thread left is still whole, each change being one assignment.
