@@ -26,11 +26,15 @@ struct Scene {
 
 impl Scene {
     fn open(settle_ms: u32) -> Self {
+        Self::with(settle_ms, "")
+    }
+
+    fn with(settle_ms: u32, settings: &str) -> Self {
         let stage = Stage::windows_of(&Options { count: 4, ..Options::default() });
         let (x, y) = stage.centres()[0];
         let held = format!("[agents.Held]\npoint = [{x}, {y}]\nprofile = \"paused\"\n");
         let pause = format!("[profiles.paused]\nbase = \"chat\"\nsettle_ms = {settle_ms}\n");
-        let config = stage.config() + &pause + &held;
+        let config = settings.to_owned() + &stage.config() + &pause + &held;
         let roots = [(); 2].map(|()| Root::new(stage.display(), &config));
         Self { roots, stage, redis: RedisServer::start() }
     }
@@ -161,14 +165,15 @@ fn an_old_sender_holds_off_one_on_redis() {
 #[test]
 fn the_loss_of_any_gate_stops_the_delivery_before_enter() {
     require!("Xvfb", "redis-server", "redis-cli");
-    let losses: [fn(&Scene); 2] = [
+    let losses: [fn(&mut Scene); 3] = [
         |scene| assert_eq!(scene.redis.tell(&["FLUSHALL"]), "OK"),
+        |scene| scene.redis.process().stop(),
         |scene| std::fs::remove_dir_all(scene.roots[0].path().join("runtime/locks")).expect("the locks go"),
     ];
     for lose in losses {
-        let mut scene = Scene::open(1500);
+        let mut scene = Scene::with(2500, "lock.ttl = \"2s\"\nredis.timeout = \"200ms\"\n");
         let mut sender = scene.paused_sender();
-        lose(&scene);
+        lose(&mut scene);
         let receipt: Value = sender.expect_line("its receipt", |line| serde_json::from_str(line).ok());
         assert_eq!(sender.wait(READY_WITHIN).code(), Some(5), "{receipt}");
         assert_eq!(

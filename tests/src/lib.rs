@@ -32,6 +32,8 @@ pub mod process;
 #[cfg(target_os = "linux")]
 pub mod program;
 #[cfg(target_os = "linux")]
+pub mod proxy;
+#[cfg(target_os = "linux")]
 pub mod redis_server;
 #[cfg(target_os = "linux")]
 pub mod terminal_messages;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
-use tests::{redis_server::RedisServer, require};
+use tests::{proxy::Proxy, redis_server::RedisServer, require};
 
 use crate::run_fixture::{Home, Running, is_alive, json, text, until};
 
@@ -85,6 +85,19 @@ fn a_server_that_is_killed_ends_the_command_inside_the_lease() {
     let (run, child) = shared.start_run();
     let began = Instant::now();
     shared.server.kill();
+    ends_inside_the_lease(run, child, began);
+}
+
+#[test]
+fn a_partition_ends_the_command_inside_the_lease() {
+    require!("redis-server", "redis-cli");
+    let shared = Shared::start();
+    let network = Proxy::to(&shared.server.socket());
+    let url = format!("redis://127.0.0.1:{}", network.port());
+    shared.home.write("talkstick.toml", &format!("lock.backend = \"{url}\"\nredis.timeout = \"200ms\"\n"));
+    let (run, child) = shared.start_run();
+    let began = Instant::now();
+    network.partition();
     ends_inside_the_lease(run, child, began);
 }
 
