@@ -171,7 +171,7 @@ impl Waiting<'_> {
             let queued = LockEvent::Queued { key: ticket.key.clone(), ticket: ticket.number, place };
             emit(self.options.observer.as_ref(), queued);
             if self.deadline.is_past() {
-                return Err(self.timed_out(pending, ticket, place).await?);
+                return self.leave(pending, ticket, place).await;
             }
             let wait = self.lock.wait(ticket, self.deadline);
             match answered(self.lock, &ticket.key, Operation::Wait, self.deadline, wait).await? {
@@ -181,11 +181,16 @@ impl Waiting<'_> {
         }
     }
 
-    /// Leaves the line, and says who was in the way. A store that hangs now must not turn the timeout into a longer wait.
-    async fn timed_out(&self, pending: &mut Pending, ticket: &Ticket, place: Place) -> Result<Error, Error> {
-        let state = answered(self.lock, &ticket.key, Operation::Withdraw, self.deadline, self.leave(ticket)).await?;
+    /// Leaves the line, and says who was in the way; or takes the lease that has come in the last instant, for then nobody
+    /// is. A store that hangs now must not turn the timeout into a longer wait.
+    async fn leave(&self, pending: &mut Pending, ticket: &Ticket, place: Place) -> Result<Lease, Error> {
+        let left = self.lease_or_state(ticket);
+        let state = match answered(self.lock, &ticket.key, Operation::Withdraw, self.deadline, left).await? {
+            Ok(lease) => return Ok(lease),
+            Err(state) => state,
+        };
         pending.armed = false;
-        Ok(Error::TimedOut {
+        Err(Error::TimedOut {
             key: ticket.key.clone(),
             waited: self.began.elapsed(),
             state: Box::new(state),
@@ -194,7 +199,7 @@ impl Waiting<'_> {
         })
     }
 
-    async fn leave(&self, ticket: &Ticket) -> Result<KeyState, Error> {
+    async fn lease_or_state(&self, ticket: &Ticket) -> Result<Result<Lease, KeyState>, Error> {
         let state = match self.lock.inspect(&ticket.key).await {
             Ok(mut state) => {
                 // We still stand there; the caller wants to know of the others.
@@ -207,8 +212,14 @@ impl Waiting<'_> {
                 KeyState { key: ticket.key.clone(), holder: Holder::Unknown, queue, last_token: FencingToken(0) }
             }
         };
+        // It may be the lease of this very ticket, on its way to us, or another task's.
+        if matches!(&state.holder, Holder::Lease { owner, .. } if owner.is_this_process())
+            && let Waited::Granted(lease) = self.lock.wait(ticket, Moment::now()).await?
+        {
+            return Ok(Ok(lease));
+        }
         self.lock.withdraw(&ticket.key, ticket.request).await?;
-        Ok(state)
+        Ok(Err(state))
     }
 }
 

@@ -14,8 +14,8 @@ use std::{
 
 use async_trait::async_trait;
 use lock_core::{
-    AcquireOptions, Capabilities, DistributedLock, DistributedLockExt, Entered, Error, FencingToken, KeyState, Lease,
-    LockKey, LossReason, Moment, Operation, Renewed, Request, RequestId, SecretHash, ThreadLock, Ticket, Waited,
+    AcquireOptions, Capabilities, DistributedLock, DistributedLockExt, Entered, Error, FencingToken, Guard, KeyState,
+    Lease, LockKey, LossReason, Moment, Operation, Renewed, Request, RequestId, SecretHash, ThreadLock, Ticket, Waited,
 };
 
 /// The thread backend with faults.
@@ -33,6 +33,8 @@ struct Faulty {
     /// After the next answer to a renewal, this thread is stopped for so long; others get no answer at all.
     stops: Option<(ThreadId, Duration)>,
     stopped: AtomicBool,
+    /// Lets go at the next look at its key.
+    lets_go: Mutex<Option<Guard>>,
 }
 
 impl Faulty {
@@ -46,6 +48,7 @@ impl Faulty {
             hangs: AtomicBool::new(false),
             stops: None,
             stopped: AtomicBool::new(false),
+            lets_go: Mutex::default(),
         }
     }
 
@@ -123,6 +126,10 @@ impl DistributedLock for Faulty {
 
     async fn inspect(&self, key: &LockKey) -> Result<KeyState, Error> {
         self.hang().await;
+        let lets_go = self.lets_go.lock().unwrap().take();
+        if let Some(guard) = lets_go {
+            guard.release().await?;
+        }
         self.threads.inspect(key).await
     }
 
@@ -150,6 +157,20 @@ async fn a_store_that_hangs_at_the_timeout_does_not_make_the_wait_longer() {
     let waited = tokio::time::timeout(Duration::from_secs(20), lock.acquire(&key("k"), &timeout)).await;
     let error = waited.expect("the caller is not held up").expect_err("it is held");
     assert!(matches!(error, Error::Store { operation: Operation::Withdraw, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_lease_that_comes_in_the_last_instant_is_taken_and_nobody_is_named_as_their_own_holder() {
+    let store = Arc::new(Faulty::new());
+    let lock: Arc<dyn DistributedLock> = Arc::clone(&store) as _;
+    let options = AcquireOptions::default();
+    let held = lock.acquire(&key("k"), &options).await.unwrap();
+    *store.lets_go.lock().unwrap() = Some(held);
+    let guard = lock.acquire(&key("k"), &options.clone().timeout(Duration::from_millis(20))).await.unwrap();
+    let error = lock.acquire(&key("k"), &options.timeout(Duration::from_millis(20))).await.expect_err("it is held");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    guard.release().await.unwrap();
+    assert!(lock.inspect(&key("k")).await.unwrap().queue.is_empty());
 }
 
 #[tokio::test]
