@@ -25,11 +25,13 @@ pub struct Owner {
     pub label: String,
 }
 
+/// This host's name.
+static HOST: LazyLock<String> = LazyLock::new(|| gethostname::gethostname().to_string_lossy().into_owned());
+
 impl Owner {
     /// This process, speaking for `label`. Control characters in the label are dropped.
     #[must_use]
     pub fn current(label: &str) -> Self {
-        static HOST: LazyLock<String> = LazyLock::new(|| gethostname::gethostname().to_string_lossy().into_owned());
         let pid = std::process::id();
         Self { host: HOST.clone(), pid, start: own_start(pid), label: clean_label(label) }
     }
@@ -37,7 +39,7 @@ impl Owner {
     /// Whether the owner is this very process.
     #[must_use]
     pub fn is_this_process(&self) -> bool {
-        self.pid == std::process::id() && self.start == own_start(self.pid)
+        self.pid == std::process::id() && self.start == own_start(self.pid) && self.host == *HOST
     }
 
     /// Whether the owner's process runs on this host. A hint: where the system does not tell it is `false`.
@@ -50,7 +52,7 @@ impl Owner {
     /// is `false`.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        crate::process_is_stopped(self.pid, self.start) == Some(true)
+        self.host == *HOST && crate::process_is_stopped(self.pid, self.start) == Some(true)
     }
 
     /// Whether the owner's process is proven to have ended. Where the system does not tell, it counts as alive.

@@ -77,6 +77,9 @@ impl fmt::Display for KeyState {
             Holder::Lease { owner, token, since_us, .. } => {
                 let held_s = crate::clock::wall_clock_us().saturating_sub(*since_us) as f64 / 1e6;
                 write!(f, "{owner} has held it for {held_s:.1} s under token {token}")?;
+                if owner.is_stopped() {
+                    f.write_str(" and is stopped")?;
+                }
             }
             Holder::Ending { owner } => {
                 write!(f, "{owner} has died, and its supervisor is ending what it started")?;

@@ -86,14 +86,13 @@ fn print(state: &KeyState, ui: &mut Ui) {
     ui.data(&lines_of(&lines));
 }
 
-/// What the state of a broken or stopped holder means for those who wait.
+/// What a broken lease means for those who wait.
 fn note(state: &KeyState) -> &'static str {
     let broken = matches!(state.holder, Holder::Lease { broken: true, .. });
     match (broken, stopped_holder(state).is_some()) {
-        (true, true) => " (broken, but stopped: it lets go when it runs again, or by `break --kill`)",
+        (true, true) => " (broken: it lets go when it runs again, or by `break --kill`)",
         (true, false) => " (broken: it was told to let go)",
-        (false, true) => " (stopped)",
-        (false, false) => "",
+        (false, _) => "",
     }
 }
 

@@ -80,7 +80,9 @@ fn a_stopped_run_keeps_the_lock() {
     run.signal(Signal::STOP);
     home.write("stop", "");
     for _ in 0..3 {
-        assert_eq!(home.run(&["-w", "0.1"], "true").status.code(), Some(75));
+        let refused = home.run(&["-w", "0.1"], "true");
+        assert_eq!(refused.status.code(), Some(75));
+        assert!(text(&refused.stderr).contains(" and is stopped"), "{}", text(&refused.stderr));
     }
     run.signal(Signal::CONT);
     assert_eq!(run.end().code(), Some(8));
@@ -107,7 +109,7 @@ fn breaking_a_stopped_run_says_that_it_takes_effect_later() {
     assert!(stderr.contains("is stopped") && stderr.contains(&format!("kill -CONT {pid}")), "{stderr}");
     assert!(stderr.contains("--kill") && stderr.lines().count() == 1, "{stderr}");
     let status = text(&home.talkstick(&["status", "k"]).output().unwrap().stdout);
-    assert!(status.contains("(broken, but stopped: it lets go when it runs again, or by `break --kill`)"), "{status}");
+    assert!(status.contains("is stopped (broken: it lets go when it runs again, or by `break --kill`)"), "{status}");
     let json = text(&home.talkstick(&["--json", "status", "k"]).output().unwrap().stdout);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["holder"]["stopped"], &json["holder"]["broken"]), (&true.into(), &true.into()));
