@@ -21,6 +21,13 @@ pub(crate) struct Root {
     pub(crate) origin: RootOrigin,
 }
 
+impl Root {
+    /// The folder that `--root` named.
+    pub(crate) fn named(&self) -> Option<&Path> {
+        (self.origin == RootOrigin::Named).then_some(&*self.path)
+    }
+}
+
 /// How the root was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,8 +72,10 @@ pub(crate) fn find(named: Option<&Path>) -> Result<Root, CommandError> {
         }
     }
     let path = user_state().ok_or_else(|| {
-        CommandError::config("no root: no folder upwards holds a talkstick.toml, and there is no HOME")
-            .hint("name the root with --root DIR")
+        CommandError::config(
+            "no root: no folder upwards holds a talkstick.toml, and HOME names none (it is unset or relative)",
+        )
+        .hint("name the root with --root DIR")
     })?;
     Ok(Root { path, origin: RootOrigin::UserState })
 }

@@ -170,6 +170,14 @@ fn init_writes_defaults_that_change_nothing_and_never_overwrites() {
         "error: `[root]/talkstick.toml` is there already; it was not changed; edit it, or use `talkstick agents add`\n",
     );
     assert_eq!(case.read("talkstick.toml"), written);
+    // The named root is meant, not the working directory, also where the settings are fine.
+    let (named, here) = (case.root().join("named"), case.home());
+    std::fs::create_dir(&named).unwrap();
+    let arguments = ["--root".into(), named.clone().into_os_string(), "config".into(), "init".into()];
+    let elsewhere = case.again_here(arguments).find_root_from(&here);
+    elsewhere.run().is(0, "written: [root]/named/talkstick.toml\n", "");
+    assert!(!here.join("talkstick.toml").exists());
+    std::fs::remove_dir_all(named).unwrap();
     let left: Vec<_> = std::fs::read_dir(case.root()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["talkstick.toml"]);
 }

@@ -32,7 +32,7 @@ fn without_a_configuration_it_is_the_users_state_folder_and_never_the_working_di
     case.run().is(
         9,
         "",
-        "error: no root: no folder upwards holds a talkstick.toml, and there is no HOME; name the root with --root DIR\n",
+        "error: no root: no folder upwards holds a talkstick.toml, and HOME names none (it is unset or relative); name the root with --root DIR\n",
     );
 }
 

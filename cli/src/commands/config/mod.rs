@@ -19,7 +19,7 @@ pub(crate) fn run(command: ConfigCommand, settings: &Settings, ui: &mut Ui) -> R
             show(settings, ui);
             Ok(ExitStatus::SUCCESS)
         }
-        ConfigCommand::Init { dir } => init(dir, None, ui),
+        ConfigCommand::Init { dir } => init(dir, settings.root.named(), ui),
         ConfigCommand::Trust(_) => Err(CommandError::not_built("`config trust`")),
     }
 }
