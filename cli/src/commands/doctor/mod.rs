@@ -1,5 +1,7 @@
 //! `doctor`: looks at everything that a delivery needs, and says what to do about what is wrong.
 
+#[cfg(unix)]
+mod disk;
 mod display;
 #[cfg(feature = "redis")]
 mod redis;
@@ -67,6 +69,8 @@ impl fmt::Display for Check {
 /// Runs the command: 0 when nothing fails, else 9.
 pub(crate) fn run(settings: &Settings, ui: &mut Ui) -> Result<ExitStatus, CommandError> {
     let mut checks = vec![root(settings), configuration(settings)];
+    #[cfg(unix)]
+    checks.extend(disk::checks(&settings.root.path));
     checks.extend(crate::runtime::start()?.block_on(store::checks(settings)));
     checks.extend(display::checks(settings));
     Ok(report(&checks, ui))
