@@ -6,7 +6,7 @@ use deliver::{
     Agent, Cleaned, Deliverer, Journal, Message, Receipt, SendError, SendOptions, State, Stop, SurfaceKind,
     desktop::{Bound, Desktop, Refusal},
 };
-use lock_core::{DistributedLock, Gate};
+use lock_core::{DistributedLock, Gate, Moment};
 
 use super::agents::show_place;
 use crate::{
@@ -30,6 +30,8 @@ pub(crate) struct Sending<'a> {
     settings: &'a Settings,
     args: &'a Delivering,
     timeout: Duration,
+    /// What reading the message took of it.
+    read_in: Duration,
     message: Message,
     cleaned: Cleaned,
 }
@@ -38,7 +40,10 @@ impl<'a> Sending<'a> {
     /// Reads and checks everything that can be checked without touching anything.
     pub(crate) fn prepare(args: &'a Delivering, settings: &'a Settings, ui: &mut Ui) -> Result<Self, CommandError> {
         let timeout = built_timeout(args, settings)?;
-        let (message, cleaned) = message_source::read(&args.content, settings.send.message_bytes_max)?;
+        let began = Moment::now();
+        // Who does not want to wait in line waits for the message all the same.
+        let reading = if timeout.is_zero() { settings.send.timeout } else { timeout };
+        let (message, cleaned) = message_source::read(&args.content, settings.send.message_bytes_max, reading)?;
         if !cleaned.is_nothing() {
             ui.warn(&format!("the message was cleaned; {cleaned}"));
         }
@@ -48,7 +53,8 @@ impl<'a> Sending<'a> {
             ui.warn(&format!("{setting} {shown} is below 10s: in a line of senders it may end before its turn comes"));
         }
         let message = message.with_from(args.from.as_deref().unwrap_or_default());
-        Ok(Self { settings, args, timeout, message, cleaned })
+        let read_in = began.elapsed();
+        Ok(Self { settings, args, timeout, read_in, message, cleaned })
     }
 
     /// Says what would be done for each agent, and does nothing: the places are looked for, as a delivery would.
@@ -153,7 +159,8 @@ impl<'a> Sending<'a> {
     fn options(&self, stop: &Stop, ui: &Ui) -> SendOptions {
         SendOptions {
             priority: self.args.priority,
-            timeout: self.timeout,
+            // Who waits at all does not become one who does not.
+            timeout: self.timeout.saturating_sub(self.read_in).max(self.timeout.min(Duration::from_millis(1))),
             timeout_setting: "--timeout (or send.timeout)",
             ttl: self.settings.lock.ttl,
             label: self.args.from.clone().unwrap_or_default(),

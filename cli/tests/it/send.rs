@@ -96,6 +96,19 @@ fn what_is_no_message_is_refused_before_anything_is_touched() {
 }
 
 #[test]
+fn a_message_that_does_not_come_to_its_end_is_waited_for_until_the_timeout() {
+    let case = Case::new(["send", "-a", "Agent-1", "--message-file", "fifo", "--timeout", "300ms"]).config(TWO_AGENTS);
+    let made = std::process::Command::new("mkfifo").arg(case.root().join("fifo")).status().unwrap();
+    assert!(made.success());
+    case.run().is(
+        2,
+        "",
+        "error: the message from `fifo` did not come to its end within 300ms; nothing was typed; end what writes it, or raise \
+         --timeout\n",
+    );
+}
+
+#[test]
 fn an_unknown_agent_is_answered_with_the_nearest_names() {
     let case = Case::new(["send", "-a", "agent2", "-m", "x"]).config(TWO_AGENTS);
     case.run().is(3, "", "error: there is no agent `agent2`; did you mean Agent-2, Agent-1?\n");
