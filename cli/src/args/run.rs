@@ -10,7 +10,8 @@ use super::parse_span;
 /// What the flags do not say.
 const AFTER_HELP: &str = "\
 Exit status: the command's own, 128 + the signal that killed it, 75 (or -E) when the lock was not acquired, 76 when the
-lease was lost or broken while the command ran, 69 when the lock store cannot be reached, 126 and 127 as in shells.
+lease was lost or broken while the command ran, 69 when the lock store cannot be reached, 71 when the system or the end of
+the supervisor ended it, 126 and 127 as in shells.
 
 The command runs in a process group of its own and finds TALKSTICK_KEY, TALKSTICK_TOKEN (the fencing token),
 TALKSTICK_OWNER, TALKSTICK_DEADLINE (seconds since 1970; empty where leases do not expire) and TALKSTICK_HELD (a secret:

@@ -83,7 +83,10 @@ impl Plan {
         let (grace, ttl) = (show_span(self.grace), show_span(self.ttl));
         let message =
             format!("a grace of {grace} does not fit into a lease of {ttl}: the command could outlive the lease");
-        let hint = format!("give a --grace below {}, or a longer --ttl", show_span(longest));
+        let hint = match longest.is_zero() {
+            true => "give a longer --ttl".to_owned(),
+            false => format!("give a --grace below {}, or a longer --ttl", show_span(longest)),
+        };
         Err(CommandError::usage(message).hint(hint))
     }
 
