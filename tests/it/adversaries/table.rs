@@ -117,6 +117,30 @@ const HEAD: &str = "\
 | row | driver | adversary | tried | wrong windows | wrong Enters | duplicates | false claims | told losses | submitted |
 |---|---|---|---|---|---|---|---|---|---|";
 
+/// The page has every row of the suite, in its order and its words, from a run of the long form that kept what it promises.
+#[test]
+fn the_page_has_the_rows_of_the_suite() {
+    let page = include_str!("../../../docs/safety.md");
+    assert!(page.contains(HEAD), "the table's head is another");
+    let table = page.lines().skip_while(|line| !line.starts_with("| row |")).take_while(|line| line.starts_with('|'));
+    let mut lines = table.skip(2);
+    for driver in [Driver::X11, Driver::Portable] {
+        for row in ROWS {
+            let line = lines.next().unwrap_or_else(|| panic!("the page lacks {} by {}", row.name, driver.name()));
+            let words = format!("| `{}` | {} | {} | ", row.name, driver.name(), row.what);
+            let numbers = line.strip_prefix(&words).unwrap_or_else(|| panic!("not {words}: {line}"));
+            let numbers: Vec<usize> = numbers.split(" |").filter_map(|number| number.trim().parse().ok()).collect();
+            let [tried, windows, enters, duplicates, claims, told, submitted] = numbers[..] else {
+                panic!("not seven numbers: {line}")
+            };
+            assert!(tried >= LONG && told + submitted == tried, "not the long form: {line}");
+            assert_eq!(claims, 0, "{line}");
+            assert!(driver == Driver::Portable || windows + enters + duplicates == 0, "{line}");
+        }
+    }
+    assert_eq!(lines.next(), None, "a row too many");
+}
+
 /// Measures all rows and prints the table.
 #[test]
 #[ignore = "the long form: minutes"]
