@@ -19,6 +19,20 @@ pub(crate) const COMMANDS: &str = "+eval +evalsha +subscribe +publish +time +sel
 pub(crate) enum Trouble {
     #[error("{server} cannot be reached; check the address, and that a server listens there")]
     Unreachable { server: String, source: RedisError },
+    #[error("{server} closed the connection before it said anything; {advice}")]
+    HungUp { server: String, advice: &'static str, source: RedisError },
+    #[error(
+        "the certificate of {server} is not trusted; name it as the certificate says, and set `redis.ca_file` to that of its \
+         authority"
+    )]
+    Untrusted { server: String, source: RedisError },
+    #[error(
+        "{server} wants a client's certificate that it trusts; set `redis.cert_file` and `redis.key_file` to one of its \
+         authority's"
+    )]
+    ClientUnknown { server: String, source: RedisError },
+    #[error("{server} does not speak TLS; use redis:// for it, or the port where it does")]
+    NoTls { server: String, source: RedisError },
     #[error("cannot read {}, which TLS needs", path.display())]
     File { path: PathBuf, source: Arc<io::Error> },
     #[error("the certificates or the key for {server} are not usable PEM")]
@@ -26,9 +40,10 @@ pub(crate) enum Trouble {
     #[error("the connection to {server} broke")]
     Broke { server: String, source: RedisError },
     #[error(
-        "{server} did not answer within {:.1} s: it hangs, is stopped, or the network is down; if it is only slow, raise \
+        "{server} did not answer within {:.1} s: it hangs, is stopped, {}or the network is down; if it is only slow, raise \
          `redis.timeout`",
-        after.as_secs_f64()
+        after.as_secs_f64(),
+        if server.starts_with("rediss:") { "speaks no TLS, " } else { "" }
     )]
     Silent { server: String, after: Duration },
     #[error(
@@ -98,6 +113,7 @@ impl Trouble {
         matches!(
             self,
             Self::Unreachable { .. }
+                | Self::HungUp { .. }
                 | Self::Broke { .. }
                 | Self::Silent { .. }
                 | Self::Replica { .. }

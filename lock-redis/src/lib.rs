@@ -8,6 +8,7 @@ mod backend;
 mod config;
 mod deadline;
 mod error;
+mod handshake;
 mod health;
 mod keys;
 mod known_keys;

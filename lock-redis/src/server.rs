@@ -12,6 +12,7 @@ use redis::{
 use crate::{
     config::{Address, RedisConfig},
     error::{Trouble, VERSION_MIN},
+    handshake,
     reply::text,
 };
 
@@ -73,7 +74,10 @@ impl Server {
         let server = self.config.name();
         match error.kind() {
             ErrorKind::RESP3NotSupported => Trouble::TooOld { server, version: "below 6".to_owned() },
-            ErrorKind::Io | ErrorKind::InvalidClientConfig => Trouble::Unreachable { server, source: error },
+            ErrorKind::InvalidClientConfig if self.config.tls.client.is_some() => {
+                Trouble::Certificates { server, source: error }
+            }
+            ErrorKind::Io | ErrorKind::InvalidClientConfig => handshake::failed(&self.config, error),
             _ => self.refused(error),
         }
     }
