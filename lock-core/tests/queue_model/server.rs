@@ -1,0 +1,232 @@
+//! The store: what the scripts of a backend with leases do, one step for each script.
+
+use lock_core::{
+    FencingToken, Priority,
+    queue::{self, Standing},
+};
+
+use crate::Bug;
+
+/// All times are in ticks, one for each sweep of a waiter; Redis has 10 s, 2 s, 2 s and 0.6 s.
+pub(crate) const TTL: u8 = 5;
+/// How long a lease that was handed over waits for its taker.
+pub(crate) const OFFER: u8 = 3;
+/// A waiter that was silent for so long is dead when it would be granted.
+pub(crate) const SILENT: u8 = 3;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Ticket {
+    pub(crate) client: usize,
+    pub(crate) number: u64,
+    pub(crate) priority: Priority,
+    pub(crate) passed: u32,
+    pub(crate) silent: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Held {
+    pub(crate) client: usize,
+    pub(crate) token: FencingToken,
+    pub(crate) number: u64,
+    /// Ticks that are left.
+    pub(crate) ends: u8,
+    pub(crate) offered: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Server {
+    pub(crate) held: Option<Held>,
+    pub(crate) line: Vec<Ticket>,
+    /// Clients that left before they came.
+    pub(crate) gone: Vec<usize>,
+    pub(crate) token_last: FencingToken,
+    pub(crate) number_last: u64,
+    /// Of numbers and tokens; leases have their own.
+    pub(crate) clock: u64,
+    /// Whether each token was greater than all before.
+    pub(crate) tokens_grow: bool,
+    token_highest: FencingToken,
+}
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Call {
+    Enter { priority: Priority, number: Option<u64> },
+    Refresh,
+    Renew { token: FencingToken },
+    Release { token: FencingToken },
+    Withdraw,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Answer {
+    Granted {
+        token: FencingToken,
+    },
+    Queued {
+        number: u64,
+    },
+    /// It has no place.
+    Missing,
+    /// The lease goes on.
+    Held,
+    /// Nothing the client acts on.
+    Done,
+}
+
+impl Server {
+    pub(crate) fn new(clock: u64) -> Self {
+        Self {
+            held: None,
+            line: Vec::new(),
+            gone: Vec::new(),
+            token_last: FencingToken(0),
+            number_last: 0,
+            clock,
+            tokens_grow: true,
+            token_highest: FencingToken(0),
+        }
+    }
+
+    /// One script: the answer, and who is woken.
+    pub(crate) fn call(&mut self, client: usize, call: &Call, bug: Option<Bug>) -> (Answer, Option<usize>) {
+        match call {
+            Call::Enter { priority, number } => self.enter(client, *priority, *number, bug),
+            Call::Refresh => self.refresh(client, bug),
+            Call::Renew { token } => (self.renew(client, *token), None),
+            Call::Release { token } => {
+                let its = |held: &Held| held.client == client && held.token == *token;
+                let ends = self.held.as_ref().is_some_and(|held| its(held) || bug == Some(Bug::ReleaseOfAny));
+                self.end_if(ends, bug)
+            }
+            Call::Withdraw => self.withdraw(client, bug),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        client: usize,
+        priority: Priority,
+        asked: Option<u64>,
+        bug: Option<Bug>,
+    ) -> (Answer, Option<usize>) {
+        self.hear(client);
+        let woken = self.settle(bug);
+        if let Some(answer) = self.stands(client) {
+            return (answer, woken);
+        }
+        if self.gone.contains(&client) {
+            return (Answer::Done, woken);
+        }
+        let next = self.clock.max(self.number_last + 1);
+        let in_use = |n| self.held.iter().any(|h| h.number == n) || self.line.iter().any(|t| t.number == n);
+        let number = queue::number(asked, next, in_use);
+        self.number_last = self.number_last.max(number);
+        // So that few grants are enough to age somebody.
+        let passed = if priority == Priority::Low { queue::PASSED_MAX - 1 } else { 0 };
+        let ticket = Ticket { client, number, priority, passed, silent: 0 };
+        if self.held.is_none() {
+            self.grant(&ticket, false, bug);
+        } else {
+            self.line.push(ticket);
+        }
+        (self.stands(client).unwrap_or(Answer::Missing), woken)
+    }
+
+    fn refresh(&mut self, client: usize, bug: Option<Bug>) -> (Answer, Option<usize>) {
+        self.hear(client);
+        let woken = self.settle(bug);
+        (self.stands(client).unwrap_or(Answer::Missing), woken)
+    }
+
+    fn renew(&mut self, client: usize, token: FencingToken) -> Answer {
+        match &mut self.held {
+            Some(held) if held.client == client && held.token == token && held.ends > 0 => {
+                held.ends = TTL;
+                Answer::Held
+            }
+            _ => Answer::Done,
+        }
+    }
+
+    fn withdraw(&mut self, client: usize, bug: Option<Bug>) -> (Answer, Option<usize>) {
+        if self.held.as_ref().is_some_and(|held| held.client == client) {
+            return self.end_if(true, bug);
+        }
+        let before = self.line.len();
+        self.line.retain(|ticket| ticket.client != client);
+        if self.line.len() == before {
+            self.gone.push(client);
+            self.gone.sort_unstable();
+            self.gone.dedup();
+        }
+        (Answer::Done, None)
+    }
+
+    fn end_if(&mut self, ends: bool, bug: Option<Bug>) -> (Answer, Option<usize>) {
+        if !ends {
+            return (Answer::Done, None);
+        }
+        self.held = None;
+        (Answer::Done, self.settle(bug))
+    }
+
+    fn hear(&mut self, client: usize) {
+        self.line.iter_mut().filter(|ticket| ticket.client == client).for_each(|ticket| ticket.silent = 0);
+    }
+
+    /// What the client is to the lock; a lease that was offered to it is taken up.
+    fn stands(&mut self, client: usize) -> Option<Answer> {
+        if let Some(held) = self.held.as_mut().filter(|held| held.client == client) {
+            (held.offered, held.ends) = (false, TTL);
+            return Some(Answer::Granted { token: held.token });
+        }
+        let ticket = self.line.iter().find(|ticket| ticket.client == client)?;
+        Some(Answer::Queued { number: ticket.number })
+    }
+
+    /// A lease that has ended goes to the next waiter that was heard of, by lock-core's own policy. Who is to be woken.
+    fn settle(&mut self, bug: Option<Bug>) -> Option<usize> {
+        if self.held.as_ref().is_some_and(|held| held.ends > 0) {
+            return None;
+        }
+        self.held = None;
+        while let Some(next) = queue::next(&self.standings()) {
+            let ticket = self.line.remove(next);
+            if ticket.silent < SILENT {
+                for passed in queue::passed_by(ticket.number, &self.standings()).collect::<Vec<_>>() {
+                    self.line[passed].passed += 1;
+                }
+                self.grant(&ticket, true, bug);
+                return Some(ticket.client);
+            }
+        }
+        None
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        let standing = |t: &Ticket| Standing { ticket: t.number, priority: t.priority, passed: t.passed };
+        self.line.iter().map(standing).collect()
+    }
+
+    fn grant(&mut self, ticket: &Ticket, offered: bool, bug: Option<Bug>) {
+        let token = match bug {
+            Some(Bug::TokenByClock) => FencingToken(self.clock),
+            _ => FencingToken::next(self.token_last, FencingToken(0), self.clock),
+        };
+        self.tokens_grow &= token > self.token_highest;
+        (self.token_last, self.token_highest) = (token, self.token_highest.max(token));
+        let ends = if offered { OFFER } else { TTL };
+        self.held = Some(Held { client: ticket.client, token, number: ticket.number, ends, offered });
+    }
+
+    /// Time goes on.
+    pub(crate) fn tick(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.ends = held.ends.saturating_sub(1);
+        }
+        for ticket in &mut self.line {
+            ticket.silent = (ticket.silent + 1).min(SILENT);
+        }
+    }
+}
