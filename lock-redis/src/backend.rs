@@ -197,7 +197,11 @@ impl Client {
         let arguments = [lease.request.to_string(), lease.token.to_string(), ttl_ms(ttl)?.to_string()];
         let answer = self.link.call(&RENEW, &self.keys(&lease.key), &arguments).await?;
         match text(&answer.value) {
-            Some("held") => Ok(Ok(Renewed { deadline: Some(deadline(answer.sent, ttl)) })),
+            Some("held") => self
+                .link
+                .await_replicas(&answer)
+                .await
+                .map(|()| Ok(Renewed { deadline: Some(deadline(answer.sent, ttl)) })),
             Some("broken") => Ok(Err(LossReason::Broken)),
             Some("ended") => Ok(Err(LossReason::Expired)),
             Some("replaced") => Ok(Err(LossReason::Replaced)),

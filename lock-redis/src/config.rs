@@ -90,6 +90,8 @@ pub struct RedisConfig {
     pub prefix: String,
     /// How long the server may take to answer.
     pub timeout: Duration,
+    /// How many replicas must have a grant or a renewal before it counts; 0: the server's word is enough.
+    pub wait_replicas: u32,
     /// Longest line of one key.
     pub queue_max: usize,
     /// How often a waiter looks for itself, should a wake-up have been lost; at most every 600 ms all the same.
@@ -108,6 +110,7 @@ impl RedisConfig {
             tls: TlsFiles::default(),
             prefix: PREFIX_DEFAULT.to_owned(),
             timeout: TIMEOUT_DEFAULT,
+            wait_replicas: 0,
             queue_max: queue::QUEUE_MAX,
             sweep: Sweep::default(),
         }

@@ -61,6 +61,11 @@ pub(crate) enum Trouble {
     NotPermitted { server: String, user: String, what: String, needs: String },
     #[error("{server} is a read-only replica; name the master, or use redis+sentinel:// to follow it")]
     Replica { server: String },
+    #[error(
+        "{wanted} replicas of {server} must have a grant before it counts, {have} had it in time; look at its replicas (INFO \
+         replication), or lower `redis.wait_replicas`"
+    )]
+    TooFewReplicas { server: String, wanted: u32, have: i64 },
     #[error("{server} runs version {version}; at least {VERSION_MIN} is needed")]
     TooOld { server: String, version: String },
     #[error(
@@ -117,6 +122,7 @@ impl Trouble {
                 | Self::Broke { .. }
                 | Self::Silent { .. }
                 | Self::Replica { .. }
+                | Self::TooFewReplicas { .. }
                 | Self::ClusterDown { .. }
                 | Self::Loading { .. }
                 | Self::Busy { .. }

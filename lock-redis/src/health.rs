@@ -40,7 +40,7 @@ pub enum Persistence {
 }
 
 impl RedisLock {
-    /// Tries every right that locking needs.
+    /// Tries every right that locking needs, and where replicas are waited for, whether they answer.
     ///
     /// # Errors
     /// The server's; a missing right is named.
@@ -50,8 +50,10 @@ impl RedisLock {
     pub async fn check_rights(&self) -> Result<(), Error> {
         let key = LockKey::new("doctor").map_err(|error| Error::Config(error.to_string()))?.inner_gate();
         let keys = Keys::of(&self.client.link.config, &key);
-        let probed = self.client.link.call(&PROBE, &keys, &[&self.client.channel]).await;
-        probed.map(drop).map_err(|trouble| self.not_open(trouble))
+        let link = &self.client.link;
+        let probed =
+            link.call(&PROBE, &keys, &[&self.client.channel]).await.map_err(|trouble| self.not_open(trouble))?;
+        link.await_replicas(&probed).await.map_err(|trouble| self.not_open(trouble))
     }
 
     /// Looks at the server's version, clock, persistence and eviction. Needs the right to INFO, and to CONFIG GET for the

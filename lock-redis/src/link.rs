@@ -17,6 +17,8 @@ const ATTEMPTS: u32 = 2;
 pub(crate) struct Answer {
     pub(crate) value: Value,
     pub(crate) sent: Moment,
+    /// Over which connection: the server counts what its replicas have by the writes of each.
+    live: Live,
 }
 
 /// The connection of one client.
@@ -70,7 +72,7 @@ impl Link {
             let live = self.live().await?;
             let sent = Moment::now();
             let failure = match self.in_time(run(live.connection.clone(), script, keys, arguments)).await {
-                Ok(Ok(value)) => return Ok(Answer { value, sent }),
+                Ok(Ok(value)) => return Ok(Answer { value, sent, live }),
                 Ok(Err(error)) if error.is_unrecoverable_error() => self.failed(error, script.name),
                 Ok(Err(error)) => return Err(self.failed(error, script.name)),
                 Err(silent) => silent,
@@ -80,6 +82,32 @@ impl Link {
                 return Err(failure);
             }
             attempt += 1;
+        }
+    }
+
+    /// Waits until as many replicas as configured have what the call of this answer has written.
+    ///
+    /// # Cancel safety
+    /// May be dropped at any point; the connection is busy until the server answers, half of the timeout at most.
+    pub(crate) async fn await_replicas(&self, answer: &Answer) -> Result<(), Trouble> {
+        let wanted = self.config.wait_replicas;
+        if wanted == 0 {
+            return Ok(());
+        }
+        let patience_ms = (self.config.timeout / 2).as_millis().max(1);
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(wanted).arg(u64::try_from(patience_ms).unwrap_or(u64::MAX));
+        let mut connection = answer.live.connection.clone();
+        let waited = self.in_time(async { wait.query_async::<i64>(&mut connection).await }).await;
+        match waited.and_then(|have| have.map_err(|error| self.failed(error, "WAIT"))) {
+            Ok(have) if have >= i64::from(wanted) => Ok(()),
+            Ok(have) => Err(Trouble::TooFewReplicas { server: self.config.name(), wanted, have }),
+            Err(trouble) => {
+                if trouble.may_pass() {
+                    self.forget(&answer.live);
+                }
+                Err(trouble)
+            }
         }
     }
 

@@ -10,7 +10,6 @@ use crate::{
     error::Trouble,
     keys::Keys,
     line::Waiter,
-    link::Answer,
     reply::{self, Standing},
     scripts::{ENTER, REFRESH},
 };
@@ -45,9 +44,12 @@ impl Client {
             number.map(|number| number.to_string()).unwrap_or_default(),
             self.link.config.queue_max.to_string(),
         ];
-        let Answer { value, sent } = self.link.call(&ENTER, &Keys::of(&self.link.config, key), &arguments).await?;
-        match Standing::read(&value) {
-            Some(Standing::Granted { token, number }) => Ok(Entered::Granted(lease(waiter, token, number, sent))),
+        let answer = self.link.call(&ENTER, &Keys::of(&self.link.config, key), &arguments).await?;
+        match Standing::read(&answer.value) {
+            Some(Standing::Granted { token, number }) => {
+                self.link.await_replicas(&answer).await?;
+                Ok(Entered::Granted(lease(waiter, token, number, answer.sent)))
+            }
             Some(Standing::Queued { number, place, holder_ends }) => {
                 waiter.hear(number, place, holder_ends);
                 Ok(Entered::Queued(Ticket { key: key.clone(), request: request.id, number }, place))
@@ -134,26 +136,27 @@ impl Client {
         let Some(first) = batch.first() else { return Ok(()) };
         let requests: Vec<String> = batch.iter().map(|waiter| waiter.request.id.to_string()).collect();
         let answered = self.link.call(&REFRESH, &Keys::of(&self.link.config, &first.key), &requests).await;
-        let Answer { value, sent } = answered.inspect_err(|_| {
-            for waiter in batch {
-                waiter.news().failing_since.get_or_insert_with(Moment::now);
-            }
-        })?;
-        let standings = reply::list(&value).filter(|list| list.len() == batch.len());
-        for (waiter, standing) in batch.iter().zip(standings.ok_or_else(|| self.strange(REFRESH.name))?) {
-            let standing = Standing::read(standing).ok_or_else(|| self.strange(REFRESH.name))?;
+        let answer = answered.inspect_err(|_| batch.iter().for_each(|waiter| waiter.fails()))?;
+        let standings = reply::list(&answer.value).filter(|list| list.len() == batch.len());
+        let standings: Option<Vec<Standing>> = standings.and_then(|list| list.iter().map(Standing::read).collect());
+        let standings = standings.ok_or_else(|| self.strange(REFRESH.name))?;
+        let is_granted = standings.iter().any(|standing| matches!(standing, Standing::Granted { .. }));
+        let kept = if is_granted { self.link.await_replicas(&answer).await } else { Ok(()) };
+        for (waiter, standing) in batch.iter().zip(standings) {
             match standing {
-                Standing::Granted { token, number } => {
+                Standing::Granted { token, number } if kept.is_ok() => {
                     let mut news = waiter.news();
-                    (news.lease, news.failing_since) = (Some(lease(waiter, token, number, sent)), None);
+                    (news.lease, news.failing_since) = (Some(lease(waiter, token, number, answer.sent)), None);
                 }
+                // It stays the holder, and is asked again for as long as an outage is borne.
+                Standing::Granted { .. } => waiter.fails(),
                 Standing::Queued { number, place, holder_ends } => waiter.hear(number, place, holder_ends),
                 Standing::Missing => waiter.news().missing = true,
                 Standing::Full { .. } | Standing::Withdrawn => return Err(self.strange(REFRESH.name)),
             }
             waiter.ring.notify_one();
         }
-        Ok(())
+        kept
     }
 
     /// Whether to go on in spite of `trouble`.
@@ -169,6 +172,11 @@ impl Client {
 }
 
 impl Waiter {
+    /// The server could not be asked, or its word does not count.
+    fn fails(&self) {
+        self.news().failing_since.get_or_insert_with(Moment::now);
+    }
+
     fn hear(&self, number: u64, place: lock_core::Place, holder_ends: Option<Duration>) {
         let mut news = self.news();
         (news.number, news.place, news.failing_since) = (number, place, None);

@@ -49,6 +49,7 @@ pub(crate) struct RawRedis {
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) prefix: String,
     pub(crate) timeout: Span,
+    pub(crate) wait_replicas: u32,
 }
 
 #[derive(Debug, Deserialize)]

@@ -23,6 +23,7 @@ pub(crate) struct RedisSettings {
     key_file: Option<PathBuf>,
     prefix: String,
     timeout: std::time::Duration,
+    wait_replicas: u32,
 }
 
 impl RedisSettings {
@@ -42,6 +43,7 @@ impl RedisSettings {
             key_file: below(raw.key_file),
             prefix: raw.prefix,
             timeout: raw.timeout.0,
+            wait_replicas: raw.wait_replicas,
         })
     }
 
@@ -62,6 +64,7 @@ impl RedisSettings {
             config.prefix.clone_from(&self.prefix);
         }
         config.timeout = self.timeout;
+        config.wait_replicas = self.wait_replicas;
         config.tls.ca = self.ca_file.clone();
         config.tls.client = self.cert_file.clone().zip(self.key_file.clone());
         config.check()?;

@@ -25,6 +25,8 @@ const ANY_SPAN: Shape = Shape::Span(Duration::ZERO, SPAN_MAX);
 const TTL: Shape = Shape::Span(Duration::from_secs(1), Duration::from_secs(3600));
 /// Below 100 ms a far server would seem silent; beyond a minute a dead one would seem busy.
 const ANSWER: Shape = Shape::Span(Duration::from_millis(100), Duration::from_secs(60));
+/// More would be waited for at each grant, and nobody runs as many.
+const REPLICAS: Shape = Shape::Whole(0, 100);
 /// The sweep is the net under lost wake-ups: it may be slow, but never off, and never a busy loop.
 const SWEEP: Shape = Shape::Span(Duration::from_millis(10), Duration::from_secs(60));
 /// A person who stops for longer has left; a delivery that waits longer would wait for nothing.
@@ -68,6 +70,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     optional("redis.key_file", "The key of the client's certificate, in PEM").is(Shape::Text),
     setting("redis.prefix", "\"talkstick:\"", "What all keys and channels on the Redis server begin with")
         .is(Shape::Text),
+    setting("redis.wait_replicas", "0", "How many replicas must have a grant or a renewal before it counts").is(REPLICAS),
     setting("redis.timeout", "\"2s\"", "How long the Redis server may take to answer").is(ANSWER),
     setting("queue.max", "10000", "Longest line of one lock").is(QUEUE),
     setting("sweep.first", "\"100ms\"", "First pause of the safety sweep of a waiter").is(SWEEP),

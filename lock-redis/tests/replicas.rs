@@ -1,0 +1,119 @@
+//! Grants that count only when a replica has them, with a real master and a real replica.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+use std::{sync::Arc, time::Duration};
+
+use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Error, Holder, LockKey, LossReason, Moment};
+use lock_redis::{RedisConfig, RedisLock};
+use tests::{
+    probe::{READY_WITHIN, until},
+    redis_server::{RedisServer, free_port},
+    require,
+};
+
+/// The lease of the one that loses it.
+const TTL: Duration = Duration::from_secs(2);
+
+struct Pair {
+    master: RedisServer,
+    replica: RedisServer,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let port = free_port().to_string();
+        let master = RedisServer::start_with(&["--port", &port, "--repl-diskless-sync-delay", "0"]);
+        let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]);
+        let mut operator = redis::Client::open(master.url().replace("redis+", "")).unwrap().get_connection().unwrap();
+        let mut is_written = |patience_ms: u32| {
+            redis::cmd("SET").arg("ready").arg(1).query::<()>(&mut operator).unwrap();
+            redis::cmd("WAIT").arg(1).arg(patience_ms).query::<i64>(&mut operator).unwrap() == 1
+        };
+        until(READY_WITHIN, "the replica has synchronised", || is_written(100));
+        // What comes behind the first copy is sent only when the replica has said, within a second, that it has that one.
+        until(READY_WITHIN, "the replica follows", || is_written(2000));
+        Self { master, replica }
+    }
+}
+
+async fn client(server: &RedisServer, wait_replicas: u32) -> Arc<dyn DistributedLock> {
+    let mut config = RedisConfig::parse(&server.url()).unwrap();
+    (config.timeout, config.wait_replicas) = (Duration::from_millis(500), wait_replicas);
+    Arc::new(RedisLock::open(config).await.unwrap())
+}
+
+fn key() -> LockKey {
+    LockKey::new("k").unwrap()
+}
+
+fn options() -> AcquireOptions {
+    AcquireOptions::default().timeout(Duration::from_secs(20))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_on_the_replica_and_survives_its_promotion() {
+    require!("redis-server", "redis-cli");
+    let mut pair = Pair::start();
+    let careful = client(&pair.master, 1).await;
+    for _ in 0..50 {
+        let guard = careful.acquire(&key(), &options()).await.unwrap();
+        // No wait: what counts is there already.
+        assert_eq!(pair.replica.tell(&["HGET", "talkstick:{k}:lock", "token"]), guard.token().to_string());
+        guard.release().await.unwrap();
+    }
+    let guard = careful.acquire(&key(), &options().ttl(TTL)).await.unwrap();
+    pair.master.kill();
+    assert_eq!(pair.replica.tell(&["REPLICAOF", "NO", "ONE"]), "OK");
+    let promoted = client(&pair.replica, 0).await;
+    let state = promoted.inspect(&key()).await.unwrap();
+    assert!(matches!(state.holder, Holder::Lease { token, .. } if token == guard.token()), "{state:?}");
+    let next = promoted.acquire(&key(), &options()).await.unwrap();
+    assert!(next.token() > guard.token());
+    assert!(guard.check().is_err(), "the old holder knew before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_replica_a_grant_does_not_count() {
+    require!("redis-server", "redis-cli");
+    let mut pair = Pair::start();
+    let (careful, plain) = (client(&pair.master, 1).await, client(&pair.master, 0).await);
+    pair.replica.process().stop();
+    let refused = careful.acquire(&key(), &options()).await.unwrap_err();
+    let Error::Store { source, .. } = &refused else { panic!("{refused}") };
+    let text = source.to_string();
+    assert!(text.starts_with("1 replicas of ") && text.contains("0 had it in time"), "{text}");
+    assert!(text.contains("`redis.wait_replicas`"), "{text}");
+    // What did not count is given back, so that others need not wait for its end.
+    let guard = plain.acquire(&key(), &options()).await.unwrap();
+    let waits = tokio::spawn({
+        let careful = Arc::clone(&careful);
+        async move { careful.acquire(&key(), &options()).await.unwrap() }
+    });
+    while plain.inspect(&key()).await.unwrap().queue.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let token = guard.token();
+    guard.release().await.unwrap();
+    // Offered and taken up, but it does not count before the replica is back.
+    while !matches!(plain.inspect(&key()).await.unwrap().holder, Holder::Lease { token: now, .. } if now > token) {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waits.is_finished());
+    pair.replica.process().go_on();
+    assert!(waits.await.unwrap().token() > token);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewals_that_no_replica_has_do_not_count() {
+    require!("redis-server", "redis-cli");
+    let mut pair = Pair::start();
+    let careful = client(&pair.master, 1).await;
+    let guard = careful.acquire(&key(), &options().ttl(TTL)).await.unwrap();
+    guard.verify().await.unwrap();
+    pair.replica.process().stop();
+    let stopped = Moment::now();
+    assert_eq!(guard.lost().await, LossReason::Expired);
+    assert!(stopped.elapsed() < TTL, "{:?}", stopped.elapsed());
+}
