@@ -19,7 +19,8 @@ pub enum State {
     Typed,
     /// The target itself has fetched the text.
     Fetched,
-    /// Enter was pressed for the verified target's window, after the fetch. Terminal unless a confirmation comes.
+    /// Enter was pressed for the verified target's window, after the fetch, and nothing else is known to have been in the
+    /// box. Terminal unless a confirmation comes.
     Submitted,
     /// The agent itself has shown that it got it. Terminal.
     Confirmed,
@@ -72,7 +73,8 @@ pub struct Receipt {
     pub state: State,
     /// Whether text was typed, or may have been.
     pub typed: bool,
-    /// Whether Enter was pressed for the verified target's window.
+    /// Whether Enter was pressed for the verified target's window, after that was seen to fetch the text. What else was in
+    /// the box then is told by `state` and `reason`.
     pub submitted: bool,
     /// Whether sending it again cannot type it twice.
     pub retry_safe: bool,
@@ -117,7 +119,7 @@ pub struct Outcome {
     pub state: State,
     /// Whether text was typed, or may have been.
     pub typed: bool,
-    /// Whether Enter was pressed for the verified target's window.
+    /// As [`Receipt::submitted`].
     pub submitted: bool,
     /// What was seen, in order.
     pub evidence: Vec<Evidence>,
@@ -136,20 +138,6 @@ impl Outcome {
     #[must_use]
     pub fn uncertain(reason: Reason) -> Self {
         Self { state: State::Uncertain, typed: true, submitted: false, evidence: Vec::new(), reason: Some(reason) }
-    }
-
-    /// What may be claimed where text of the message `earlier` may have stood unsent in the input box: it may have been
-    /// submitted together with ours.
-    pub(crate) fn glued_to(mut self, earlier: &str) -> Self {
-        if self.submitted {
-            self.state = State::Uncertain;
-            let message = format!(
-                "Enter was pressed, but an earlier sender may have left the text of message {earlier} unsent in this \
-                 input box: the two may have been submitted as one; look before sending again"
-            );
-            self.reason = Some(Reason { code: "unsent_text".into(), message });
-        }
-        self
     }
 }
 

@@ -50,14 +50,9 @@ impl Task {
         }
         let permit = self.guard.permit();
         let mut entry = self.journal.begin(message, &agent.name, &permit).map_err(SendError::Journal)?;
-        let unsent = entry.unsent_before().map_err(SendError::Journal)?;
         let outcome = match self.stop.requested() {
             Some(by) => Outcome::rejected(Refusal::Stopped(by).reason()),
             None => self.session.deliver(&self.delivery, &permit, &mut entry, &self.stop),
-        };
-        let outcome = match unsent {
-            Some(earlier) => outcome.glued_to(&earlier),
-            None => outcome,
         };
         let mut receipt = Receipt::new(message.id().clone(), &agent.name, outcome);
         receipt.token = Some(permit.token());
@@ -68,7 +63,7 @@ impl Task {
         let hindrance = self.session.hindrance().filter(|_| receipt.state == State::Rejected && self.may_wait);
         let postponed = hindrance.filter(|_| !self.delivery.until.is_past() && self.stop.requested().is_none());
         let noted = match (&receipt.reason, postponed) {
-            (Some(reason), Some(_)) => entry.postpone(&receipt, reason),
+            (Some(reason), Some(_)) => entry.postpone(reason),
             _ => entry.finish(&receipt),
         };
         if let Err(error) = noted {

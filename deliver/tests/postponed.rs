@@ -58,7 +58,7 @@ async fn what_passes_before_the_paste_is_waited_for() {
 async fn what_a_person_typed_between_click_and_paste_is_told() {
     let (receipt, log) = with_fault(Fault::before(Step::Paste, FaultKind::Person { text: "q".into() })).await;
     assert!(receipt.evidence[0].seen.starts_with("postponed for 0."), "{:?}", receipt.evidence);
-    assert_eq!((receipt.state, receipt.typed, receipt.submitted), (State::Uncertain, true, false));
+    assert_eq!((receipt.state, receipt.typed, receipt.submitted), (State::Uncertain, true, true));
     assert_eq!(receipt.reason.unwrap().code, "typed_before");
     assert_eq!(submitted(&log, 1), ["qtext"]);
 }

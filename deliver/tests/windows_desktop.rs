@@ -246,7 +246,7 @@ fn paste(driver: &mut PortableDesktop, guard: &BlockingGuard, window: &Window) -
     driver.click(&permit, &target)?;
     driver.await_focus(&target, Moment::now() + DEADLINE)?;
     driver.offer(&permit, "text", Selection::Clipboard)?;
-    driver.press(&permit, &target, &"ctrl+v".parse().unwrap())?;
+    driver.paste(&permit, &target, &"ctrl+v".parse().unwrap(), &"m".parse().unwrap())?;
     driver.await_fetched(&target, Profile::default().fetch_rule(), Moment::now() + DEADLINE)?;
     Ok(target)
 }
@@ -264,7 +264,7 @@ fn no_enter_follows_when_another_window_has_come_to_the_foreground() {
     let bound = paste(&mut driver, &guard, &target).unwrap();
     other.tell("front");
     other.draft();
-    let refused = driver.press(&guard.permit(), &bound, &"return".parse().unwrap());
+    let refused = driver.submit(&guard.permit(), &bound, &"return".parse().unwrap(), true);
     assert!(matches!(refused, Err(Refusal::FocusElsewhere { .. })), "{refused:?}");
     assert_eq!(target.draft(), "\"text\"");
 }
@@ -276,7 +276,7 @@ fn no_enter_follows_when_the_clipboard_was_taken() {
     let (mut driver, guard) = (PortableDesktop::connect().unwrap(), guard());
     let bound = paste(&mut driver, &guard, &target).unwrap();
     arboard::Clipboard::new().unwrap().set_text("stolen").unwrap();
-    let refused = driver.press(&guard.permit(), &bound, &"return".parse().unwrap());
+    let refused = driver.submit(&guard.permit(), &bound, &"return".parse().unwrap(), true);
     assert!(matches!(refused, Err(Refusal::ClipboardTaken { .. })), "{refused:?}");
     assert_eq!(target.draft(), "\"text\"");
 }
@@ -290,7 +290,7 @@ fn a_window_that_comes_up_with_the_keys_is_seen() {
     let mut claimed = 0;
     for _ in 0..20 {
         other.tell("front");
-        match driver.press(&guard.permit(), &bound, &"return".parse().unwrap()) {
+        match driver.submit(&guard.permit(), &bound, &"return".parse().unwrap(), true) {
             Ok(()) => claimed += 1,
             Err(Refusal::FocusElsewhere { .. } | Refusal::PressNotSeen { .. } | Refusal::Interference { .. }) => break,
             Err(other) => panic!("{other}"),
@@ -305,17 +305,17 @@ fn somebody_at_the_keyboard_is_seen_and_waited_for() {
     let _one = DESKTOP.lock().unwrap();
     let (mut target, mut stranger) = (Window::open("target", 40), Window::open("stranger", 400));
     let (mut driver, guard) = (PortableDesktop::connect().unwrap(), guard());
-    driver.watch(IDLE).unwrap();
+    driver.watch(None, IDLE).unwrap();
     let bound = paste(&mut driver, &guard, &target).unwrap();
     stranger.tell("key");
     stranger.draft();
-    let refused = driver.press(&guard.permit(), &bound, &"return".parse().unwrap());
+    let refused = driver.submit(&guard.permit(), &bound, &"return".parse().unwrap(), true);
     assert!(matches!(refused, Err(Refusal::Person { .. })), "{refused:?}");
     let hindered = driver.still_hindered(refused.as_ref().err(), Some(&bound), IDLE).unwrap();
     assert!(matches!(hindered, Some(Refusal::Person { .. })), "{hindered:?}");
     driver.unwatch();
     // Another connection hears nothing of the past, so it listens first; and a key within that time is somebody's.
-    let listener = std::thread::spawn(move || PortableDesktop::connect().unwrap().watch(DEADLINE));
+    let listener = std::thread::spawn(move || PortableDesktop::connect().unwrap().watch(None, DEADLINE));
     while !listener.is_finished() {
         stranger.tell("key");
         stranger.draft();

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use lock_core::{Moment, Permit};
 
-use super::{Chord, Place, Refusal, Selection};
+use super::{Chord, Place, Refusal, Selection, Unsent};
+use crate::MessageId;
 
 /// A target as it was found when the delivery began; every later step is held against it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,10 +128,23 @@ pub trait Desktop: Send {
     /// Puts `text` on the clipboard, confirmed by the server. What was there before is kept for [`Desktop::restore`].
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal>;
 
-    /// Presses and releases `chord`, checked with the act: focus and clipboard are as they must be and no other client
-    /// grabs the input. A refusal means that nothing was pressed, except [`Refusal::Disconnected`], which leaves it open, and
-    /// [`Refusal::PressNotSeen`], which says that it was.
-    fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal>;
+    /// Presses and releases `chord`, which pastes, checked with the act: focus and clipboard are as they must be and no
+    /// other client grabs the input. A refusal means that nothing was pressed, except [`Refusal::Disconnected`], which leaves
+    /// it open, and [`Refusal::PressNotSeen`], which says that it was.
+    ///
+    /// With the keys goes a note on the target: text of `id` may stand unsent in its box. One that is there already was
+    /// first: it stays, and is returned. Where nothing was pressed, all is as before.
+    fn paste(
+        &mut self,
+        permit: &Permit<'_>,
+        target: &Bound,
+        chord: &Chord,
+        id: &MessageId,
+    ) -> Result<Option<Unsent>, Refusal>;
+
+    /// Presses and releases `chord`, which submits, checked and refused as in [`Desktop::paste`]. Where it has reached a
+    /// target that is `seen` to have read the text, its box is empty: the note goes.
+    fn submit(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord, seen: bool) -> Result<(), Refusal>;
 
     /// Waits until the target itself has fetched our text as often as `rule` says, then quiet. A driver that does not see
     /// every fetch returns what it saw when its own rule lets Enter come.

@@ -6,6 +6,7 @@ pub mod portable;
 pub mod protocol;
 mod refusal;
 mod surface;
+pub(crate) mod unsent;
 #[cfg(unix)]
 pub mod x11;
 
@@ -13,3 +14,4 @@ pub use driver::{Bound, Desktop, FetchRule, Fetched, Sight};
 pub use place::{BadChord, Chord, Place, Selection, WindowIdentity};
 pub use refusal::{Hindrance, Refusal, Step};
 pub use surface::DesktopSurface;
+pub use unsent::Unsent;

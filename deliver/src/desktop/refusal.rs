@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use super::Unsent;
+
 /// Why a step was not done, as observed. `Display` is one line for the sender: what was seen, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -124,6 +126,15 @@ pub enum Refusal {
         /// What was used.
         device: String,
     },
+    /// Enter was pressed on a box in which an earlier sender may have left its text.
+    #[error(
+        "Enter was pressed, but an earlier sender may have left the text of {earlier} unsent in this input box: the two may \
+         have been submitted as one"
+    )]
+    UnsentText {
+        /// Whose text.
+        earlier: Unsent,
+    },
     /// Keys, buttons or the pointer are not as an idle desktop has them.
     #[error("somebody else is using {device}")]
     Interference {
@@ -174,6 +185,7 @@ impl Refusal {
             Self::Grabbed { .. } => "grabbed",
             Self::Person { .. } | Self::Interference { .. } => "interference",
             Self::TypedBefore { .. } => "typed_before",
+            Self::UnsentText { .. } => "unsent_text",
             Self::NoSuchKey(_) => "no_such_key",
             Self::LeaseLost(_) => "lease_lost",
             Self::Stopped(_) => "stopped",

@@ -6,7 +6,6 @@
 
 mod file;
 mod record;
-mod unsent;
 
 use std::{
     fs::{self, File},
@@ -19,7 +18,6 @@ use lock_core::{LockKey, Permit, wall_clock_us};
 
 use crate::{Message, MessageId, Reason, Receipt};
 use record::{Mark, Record};
-use unsent::Unsent;
 
 pub use record::Recorded;
 
@@ -41,7 +39,6 @@ pub struct JournalEntry {
     path: PathBuf,
     id: MessageId,
     agent: String,
-    unsent: Unsent,
 }
 
 /// The journal could not be read or written. Before the paste that means that nothing is typed.
@@ -89,13 +86,8 @@ impl Journal {
             // A writer died, or the disk was full, in the middle of its line: ours must begin on a line of its own.
             file.write_all(b"\n").map_err(|e| failed("write", &self.path, e))?;
         }
-        let mut entry = JournalEntry {
-            file,
-            path: self.path.clone(),
-            id: message.id().clone(),
-            agent: agent.to_owned(),
-            unsent: Unsent::of(&self.path, agent),
-        };
+        let mut entry =
+            JournalEntry { file, path: self.path.clone(), id: message.id().clone(), agent: agent.to_owned() };
         entry.append(Mark::Claimed {
             digest: message.digest(),
             from: message.from().to_owned(),
@@ -163,21 +155,11 @@ impl Journal {
 }
 
 impl JournalEntry {
-    /// The id of the first earlier message whose text may still stand unsent in the agent's input box: its sender died
-    /// between the paste and Enter, or Enter was forbidden.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn unsent_before(&self) -> Result<Option<String>, JournalError> {
-        self.unsent.message().map_err(|e| failed("read a note beside", &self.path, e))
-    }
-
     /// The paste is about to be pressed. On disk when this returns.
     ///
     /// # Errors
     /// It is not known to be on disk: do not press.
     pub fn intend_paste(&mut self) -> Result<(), JournalError> {
-        self.unsent.note(&self.id).map_err(|e| failed("write a note beside", &self.path, e))?;
         self.append(Mark::Pasting)?;
         self.sync()
     }
@@ -195,9 +177,8 @@ impl JournalEntry {
     ///
     /// # Errors
     /// It is not recorded: after a crash the delivery may read as `uncertain`.
-    pub fn postpone(mut self, receipt: &Receipt, reason: &Reason) -> Result<(), JournalError> {
-        self.append(Mark::Postponed { reason: reason.clone() })?;
-        self.unsent.settle(receipt).map_err(|e| failed("remove a note beside", &self.path, e))
+    pub fn postpone(mut self, reason: &Reason) -> Result<(), JournalError> {
+        self.append(Mark::Postponed { reason: reason.clone() })
     }
 
     /// What came of it. Survives the process at once; should the machine crash in the next seconds, the delivery reads
@@ -206,8 +187,7 @@ impl JournalEntry {
     /// # Errors
     /// It is not recorded.
     pub fn finish(mut self, receipt: &Receipt) -> Result<(), JournalError> {
-        self.append(Mark::Done { receipt: Box::new(receipt.clone()) })?;
-        self.unsent.settle(receipt).map_err(|e| failed("remove a note beside", &self.path, e))
+        self.append(Mark::Done { receipt: Box::new(receipt.clone()) })
     }
 
     fn append(&mut self, mark: Mark) -> Result<(), JournalError> {

@@ -9,7 +9,10 @@ use super::{
     connection::Connection,
     wire::{Reply, Request, SimulatedError},
 };
-use crate::desktop::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+use crate::{
+    MessageId,
+    desktop::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent},
+};
 
 /// A connection to a simulated desktop that delivers verified.
 #[derive(Debug)]
@@ -121,9 +124,27 @@ impl Desktop for SimulatedDesktop {
         self.act(permit, "taking the clipboard", &Request::Offer { text: text.to_owned(), selection }).map(drop)
     }
 
-    fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal> {
-        let request = Request::Press { window: target.window, chord: chord.clone() };
-        self.act(permit, "pressing a key", &request).map(drop)
+    fn paste(
+        &mut self,
+        permit: &Permit<'_>,
+        target: &Bound,
+        chord: &Chord,
+        id: &MessageId,
+    ) -> Result<Option<Unsent>, Refusal> {
+        const DOING: &str = "pressing the paste key";
+        match self.act(
+            permit,
+            DOING,
+            &Request::Paste { window: target.window, chord: chord.clone(), id: id.clone() },
+        )? {
+            Reply::Pasted { unsent } => Ok(unsent),
+            other => Err(unexpected(DOING, &other)),
+        }
+    }
+
+    fn submit(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord, seen: bool) -> Result<(), Refusal> {
+        let request = Request::Submit { window: target.window, chord: chord.clone(), seen };
+        self.act(permit, "pressing Enter", &request).map(drop)
     }
 
     fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {

@@ -59,7 +59,21 @@ impl World {
                 client.selection = Some(selection);
                 Ok(Reply::Done)
             }
-            Request::Press { window, chord } => self.verified_press(client, window, &chord),
+            Request::Paste { window, chord, id } => {
+                let index = self.verified_press(client, window, &chord)?;
+                let note = &mut self.windows[index].note;
+                let unsent = note.unsent_at(client.point);
+                *note = std::mem::take(note).pasted(&id, client.point);
+                Ok(Reply::Pasted { unsent })
+            }
+            Request::Submit { window, chord, seen } => {
+                let index = self.verified_press(client, window, &chord)?;
+                if seen {
+                    let note = &mut self.windows[index].note;
+                    *note = std::mem::take(note).emptied(client.point);
+                }
+                Ok(Reply::Done)
+            }
             Request::Restore => Ok(self.restore(client)),
             Request::RawMove { x, y } => {
                 self.pointer = (x, y);
@@ -159,7 +173,7 @@ impl World {
     }
 
     /// Check and press with the world locked: nothing can come between.
-    fn verified_press(&mut self, client: &Client, window: u64, chord: &Chord) -> Result<Reply, Refused> {
+    fn verified_press(&mut self, client: &Client, window: u64, chord: &Chord) -> Result<usize, Refused> {
         let index = self.alive(window)?;
         if self.grabbed {
             return Err(Refused::Grabbed);
@@ -172,7 +186,7 @@ impl World {
             return Err(Refused::FocusElsewhere { on: self.focus_name() });
         }
         self.owned_by(client)?;
-        self.press(client, chord)
+        self.press(client, chord).map(|_| index)
     }
 
     fn press(&mut self, client: &Client, chord: &Chord) -> Result<Reply, Refused> {

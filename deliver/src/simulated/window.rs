@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::log::Submitted;
-use crate::desktop::WindowIdentity;
+use crate::desktop::{WindowIdentity, unsent::Note};
 
 /// A window's size, and so the grid's.
 const WIDTH: i32 = 320;
@@ -25,6 +25,8 @@ pub(super) struct Window {
     /// How it fetches; `None`: never.
     pub(super) fetch: Option<Fetching>,
     pub(super) draft: String,
+    /// What may stand unsent in the draft.
+    pub(super) note: Note,
     pub(super) submitted: Vec<Submitted>,
 }
 
@@ -46,6 +48,7 @@ impl Window {
             covered: false,
             fetch: Some(Fetching { count: fetches, extra: Duration::ZERO }),
             draft: String::new(),
+            note: Note::default(),
             submitted: Vec::new(),
         }
     }

@@ -8,7 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Fault, Log, refused::Refused, transport::Stream};
-use crate::desktop::{Bound, Chord, Fetched, Place, Selection};
+use crate::{
+    MessageId,
+    desktop::{Bound, Chord, Fetched, Place, Selection, Unsent},
+};
 
 /// Longest line in bytes: the largest message with every character escaped, and room.
 const LINE_BYTES_MAX: u64 = 1 << 20;
@@ -26,7 +29,8 @@ pub(super) enum Request {
     Click { window: u64 },
     AwaitFocus { window: u64, within_ms: u64 },
     Offer { text: String, selection: Selection },
-    Press { window: u64, chord: Chord },
+    Paste { window: u64, chord: Chord, id: MessageId },
+    Submit { window: u64, chord: Chord, seen: bool },
     AwaitFetched { window: u64, fetches: u32, quiet_us: u64, within_ms: u64 },
     Restore,
     RawMove { x: i32, y: i32 },
@@ -43,6 +47,7 @@ pub(super) enum Reply {
     Done,
     Bound { window: u64, client: u64, point: (i32, i32), description: String },
     Swept { released: Vec<String> },
+    Pasted { unsent: Option<Unsent> },
     Fetched { by_target: u32, by_others: u32 },
     Log { log: Log },
     Refused { refused: Refused },

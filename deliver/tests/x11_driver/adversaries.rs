@@ -23,7 +23,7 @@ use x11rb::{
     rust_connection::RustConnection,
 };
 
-use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, paste, soon};
+use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, message_id, paste, soon};
 
 /// Runs `adversary` again and again while `sender` runs.
 fn against<T>(adversary: impl FnMut() + Send, sender: impl FnOnce() -> T) -> T {
@@ -91,7 +91,7 @@ fn no_enter_goes_astray_while_the_focus_flips() {
             match paste(&mut driver, &guard, &place, &text_for(window, nth)) {
                 Ok(target) => {
                     driver.await_fetched(&target, ONCE, soon()).unwrap();
-                    match driver.press(&guard.permit(), &target, &chord("return")) {
+                    match driver.submit(&guard.permit(), &target, &chord("return"), true) {
                         Ok(()) => entered += 1,
                         Err(Refusal::FocusElsewhere { .. }) => refused += 1,
                         Err(other) => panic!("{other}"),
@@ -132,7 +132,7 @@ fn no_enter_follows_a_thief_s_text() {
                 Err(other) => panic!("{other}"),
                 Ok(target) => match driver
                     .await_fetched(&target, rule, Moment::now() + Duration::from_millis(500))
-                    .and_then(|_| driver.press(&guard.permit(), &target, &chord("return")))
+                    .and_then(|_| driver.submit(&guard.permit(), &target, &chord("return"), true))
                 {
                     Ok(()) => entered.push(text),
                     Err(Refusal::ClipboardTaken { .. } | Refusal::NotFetched { .. }) => refused += 1,
@@ -166,7 +166,7 @@ fn a_covered_window_is_not_typed_into() {
     driver.await_focus(&target, soon()).unwrap();
     driver.offer(&guard.permit(), "text", Selection::Clipboard).unwrap();
     cover(&stranger, stranger.setup().roots[0].root);
-    let refused = driver.press(&guard.permit(), &target, &chord("ctrl+v"));
+    let refused = driver.paste(&guard.permit(), &target, &chord("ctrl+v"), &message_id());
     assert!(matches!(refused, Err(Refusal::Covered { .. })), "{refused:?}");
     assert_eq!(desk.settled(), (Vec::new(), Vec::new()));
 }
@@ -180,7 +180,7 @@ fn a_window_that_closes_is_gone() {
     let target = paste(&mut driver, &guard, &place, "text").unwrap();
     driver.await_fetched(&target, ONCE, soon()).unwrap();
     desk.windows.close(0);
-    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    let refused = driver.submit(&guard.permit(), &target, &chord("return"), true);
     assert!(matches!(refused, Err(Refusal::TargetGone(_))), "{refused:?}");
     let refused = driver.click(&guard.permit(), &target);
     assert!(matches!(refused, Err(Refusal::TargetGone(_))), "{refused:?}");
@@ -202,24 +202,24 @@ fn grabs_of_others_are_seen_and_leave_no_key_behind() {
 
     let grabbed = grabber.grab_keyboard(false, root, CURRENT_TIME, mode, mode).unwrap().reply().unwrap();
     assert_eq!(grabbed.status, GrabStatus::SUCCESS);
-    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    let refused = driver.submit(&guard.permit(), &target, &chord("return"), true);
     assert_eq!(refused, Err(Refusal::Grabbed { device: "keyboard" }));
     grabber.ungrab_keyboard(CURRENT_TIME).unwrap().check().unwrap();
 
     let pointer = grabber.grab_pointer(false, root, EventMask::NO_EVENT, mode, mode, NONE, NONE, CURRENT_TIME);
     assert_eq!(pointer.unwrap().reply().unwrap().status, GrabStatus::SUCCESS);
-    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    let refused = driver.submit(&guard.permit(), &target, &chord("return"), true);
     assert_eq!(refused, Err(Refusal::Grabbed { device: "pointer" }));
     let refused = driver.click(&guard.permit(), &target);
     assert_eq!(refused, Err(Refusal::Grabbed { device: "pointer" }));
     grabber.ungrab_pointer(CURRENT_TIME).unwrap().check().unwrap();
 
     grabber.grab_key(false, root, ModMask::from(0u16), 36, mode, mode).unwrap().check().unwrap();
-    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    let refused = driver.submit(&guard.permit(), &target, &chord("return"), true);
     assert_eq!(refused, Err(Refusal::Grabbed { device: "chord's keys" }));
     grabber.ungrab_key(36, root, ModMask::from(0u16)).unwrap().check().unwrap();
 
-    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    driver.submit(&guard.permit(), &target, &chord("return"), true).unwrap();
     assert_eq!(desk.settled(), (vec![(0, "text".into())], Vec::new()));
 }
 
@@ -255,10 +255,10 @@ fn held_keys_are_swept_when_synthetic_and_respected_when_pressed_later() {
     let target = paste(&mut driver, &guard, &place, "text").unwrap();
     driver.await_fetched(&target, ONCE, soon()).unwrap();
     hand.press(&[key::SHIFT]);
-    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    let refused = driver.submit(&guard.permit(), &target, &chord("return"), true);
     assert_eq!(refused, Err(Refusal::Interference { device: "the keyboard: Shift is held".into() }));
     hand.release(&[key::SHIFT]);
-    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    driver.submit(&guard.permit(), &target, &chord("return"), true).unwrap();
     assert_eq!(desk.settled(), (vec![(0, "text".into())], Vec::new()));
 }
 
@@ -324,7 +324,7 @@ fn a_lost_lease_presses_nothing() {
         driver.offer(&guard.permit(), "text", Selection::Clipboard).unwrap();
         lock.break_lock(&name, guard.token(), false).await.unwrap();
         guard.lost().await;
-        let refused = driver.press(&guard.permit(), &target, &chord("ctrl+v"));
+        let refused = driver.paste(&guard.permit(), &target, &chord("ctrl+v"), &message_id());
         assert!(matches!(refused, Err(Refusal::LeaseLost(_))), "{refused:?}");
         let refused = driver.click(&guard.permit(), &target);
         assert!(matches!(refused, Err(Refusal::LeaseLost(_))), "{refused:?}");

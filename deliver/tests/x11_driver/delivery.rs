@@ -13,7 +13,7 @@ use tests::{
     xvfb::{Monitor, Xvfb, XvfbOptions},
 };
 
-use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, soon, titled};
+use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, message_id, soon, titled};
 
 fn all_arrive(behaviour: Behaviour, rule: FetchRule, messages: usize) {
     let mut desk = Desk::with(4, behaviour);
@@ -174,9 +174,9 @@ fn how_long_a_delivery_takes() {
         driver.click(&permit, &target).unwrap();
         driver.await_focus(&target, soon()).unwrap();
         driver.offer(&permit, "a message", Selection::Clipboard).unwrap();
-        driver.press(&permit, &target, &chord("ctrl+v")).unwrap();
+        driver.paste(&permit, &target, &chord("ctrl+v"), &message_id()).unwrap();
         driver.await_fetched(&target, ONCE, soon()).unwrap();
-        driver.press(&permit, &target, &chord("return")).unwrap();
+        driver.submit(&permit, &target, &chord("return"), true).unwrap();
         pressed.push(began.elapsed());
         driver.restore(&permit).unwrap();
         whole.push(bound.elapsed());

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use deliver::agent_windows::{Behaviour, Options};
 use deliver::desktop::{
     Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, WindowIdentity,
     portable::PortableDesktop,
@@ -10,6 +9,10 @@ use deliver::desktop::{
         X11Desktop, XWayland,
         keeper::{self, KeeperCommand},
     },
+};
+use deliver::{
+    MessageId,
+    agent_windows::{Behaviour, Options},
 };
 use lock_core::{AcquireOptions, BlockingGuard, BlockingLock, LockKey, Moment, ThreadLock};
 use tests::{agent_windows_process::AgentWindowsProcess, clipboard, probe::until, process, xvfb::Xvfb};
@@ -107,6 +110,11 @@ pub(crate) fn chord(text: &str) -> Chord {
     text.parse().unwrap()
 }
 
+/// An id for a message that has no name.
+pub(crate) fn message_id() -> MessageId {
+    "m".parse().unwrap()
+}
+
 pub(crate) fn soon() -> Moment {
     Moment::now() + DEADLINE
 }
@@ -124,7 +132,7 @@ pub(crate) fn paste(
     driver.click(&permit, &target)?;
     driver.await_focus(&target, soon())?;
     driver.offer(&permit, text, Selection::Clipboard)?;
-    driver.press(&permit, &target, &chord("ctrl+v"))?;
+    driver.paste(&permit, &target, &chord("ctrl+v"), &message_id())?;
     Ok(target)
 }
 
@@ -138,7 +146,7 @@ pub(crate) fn deliver(
 ) -> Result<Fetched, Refusal> {
     let target = paste(driver, guard, place, text)?;
     let fetched = driver.await_fetched(&target, rule, soon())?;
-    driver.press(&guard.permit(), &target, &chord("return"))?;
+    driver.submit(&guard.permit(), &target, &chord("return"), true)?;
     // As the protocol does: what a target still asks for must be this text, not what is put back.
     let late = FetchRule { fetches: fetched.by_target + 1, ..rule };
     driver.await_fetched(&target, late, Moment::now() + rule.quiet).ok();

@@ -6,7 +6,7 @@ use deliver::{
 };
 use tests::require;
 
-use crate::desk::{Desk, ONCE, chord, guard, paste, soon};
+use crate::desk::{Desk, ONCE, chord, guard, message_id, paste, soon};
 
 #[test]
 fn a_keeper_that_dies_before_the_paste_leaves_no_doubt_and_after_it_no_claim() {
@@ -18,7 +18,7 @@ fn a_keeper_that_dies_before_the_paste_leaves_no_doubt_and_after_it_no_claim() {
     driver.click(&guard.permit(), &target).unwrap();
     driver.offer(&guard.permit(), "text", Selection::Clipboard).unwrap();
     desk.kill_keeper();
-    let refused = driver.press(&guard.permit(), &target, &chord("ctrl+v")).unwrap_err();
+    let refused = driver.paste(&guard.permit(), &target, &chord("ctrl+v"), &message_id()).unwrap_err();
     assert!(
         matches!(&refused, Refusal::NoDisplay { why, .. } if why.contains("before a key was pressed")),
         "{refused}"

@@ -17,7 +17,7 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use crate::desk::{Desk, ONCE, chord, guard};
+use crate::desk::{Desk, ONCE, chord, guard, message_id};
 
 /// How often: the claim's time and the offer's fall into the same millisecond only most of the times.
 const CLAIMS: usize = 20;
@@ -46,7 +46,7 @@ fn a_claim_for_a_click_before_the_offer_does_not_take_it_away() {
         stranger.set_selection_owner(window, AtomEnum::PRIMARY.into(), clicked).unwrap();
         taken_back += usize::from(owner() == window);
         driver
-            .press(&permit, &target, &chord("shift+insert"))
+            .paste(&permit, &target, &chord("shift+insert"), &message_id())
             .unwrap_or_else(|refusal| panic!("claim {nth}: {refusal}"));
         stranger.set_selection_owner(window, AtomEnum::PRIMARY.into(), clicked).unwrap();
         assert_ne!(owner(), window, "claim {nth}");

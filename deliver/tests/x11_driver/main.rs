@@ -17,4 +17,5 @@ mod postponed;
 mod programs;
 mod reading;
 mod sender;
+mod unsent;
 mod wayland;

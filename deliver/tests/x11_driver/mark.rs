@@ -105,7 +105,7 @@ fn a_mark_that_is_taken_away_stops_the_delivery_before_its_next_act() {
     let target = crate::desk::paste(&mut driver, &guard, &desk.point(0), "unsent").unwrap();
     let thief = desk.xvfb.connect();
     let window = marked_by(&thief, "thief");
-    let refused = driver.press(&permit, &target, &chord("return")).unwrap_err();
+    let refused = driver.submit(&permit, &target, &chord("return"), true).unwrap_err();
     assert!(matches!(&refused, Refusal::LeaseLost(why) if why.contains("_TALKSTICK")), "{refused}");
     driver.unwatch();
     assert_eq!(owner(&thief), window, "what is another's is not given back");

@@ -15,7 +15,7 @@ use tests::{
     xvnc::{Person, Xvnc},
 };
 
-use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, keeper_command, soon};
+use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, keeper_command, message_id, soon};
 
 /// Long enough for what a test does in a row to be recent, short enough to wait for.
 const IDLE: Duration = Duration::from_millis(400);
@@ -62,7 +62,7 @@ impl Office {
     /// Up to the fetch, watched.
     fn pasted(&self, driver: &mut X11Desktop, guard: &BlockingGuard) -> Bound {
         let target = self.clicked(driver, guard);
-        driver.press(&guard.permit(), &target, &chord("ctrl+v")).unwrap();
+        driver.paste(&guard.permit(), &target, &chord("ctrl+v"), &message_id()).unwrap();
         driver.await_fetched(&target, ONCE, soon()).unwrap();
         target
     }
@@ -93,7 +93,7 @@ fn until_idle_for(driver: &mut X11Desktop, idle: Duration) {
     }
 }
 
-fn is_person(refused: Result<(), Refusal>, device: &str) {
+fn is_person<T: std::fmt::Debug>(refused: Result<T, Refusal>, device: &str) {
     match refused {
         Err(Refusal::Person { device: used, ago, .. }) => {
             assert!(used.contains(device), "{used}");
@@ -125,10 +125,10 @@ fn input_after_the_click_keeps_the_paste_back() {
     let (mut driver, guard) = (office.driver(), guard());
     let target = office.clicked(&mut driver, &guard);
     office.person.types("mine");
-    is_person(driver.press(&guard.permit(), &target, &chord("ctrl+v")), "TigerVNC keyboard");
+    is_person(driver.paste(&guard.permit(), &target, &chord("ctrl+v"), &message_id()), "TigerVNC keyboard");
     let target = office.clicked(&mut driver, &guard);
     office.person.moves_to((701, 701));
-    is_person(driver.press(&guard.permit(), &target, &chord("ctrl+v")), "TigerVNC pointer");
+    is_person(driver.paste(&guard.permit(), &target, &chord("ctrl+v"), &message_id()), "TigerVNC pointer");
     assert_eq!(office.settled(), (Vec::new(), "mine".into()));
 }
 
@@ -139,10 +139,10 @@ fn input_after_the_paste_keeps_enter_back() {
     let (mut driver, guard) = (office.driver(), guard());
     let target = office.pasted(&mut driver, &guard);
     office.person.types("mine");
-    is_person(driver.press(&guard.permit(), &target, &chord("return")), "TigerVNC keyboard");
+    is_person(driver.submit(&guard.permit(), &target, &chord("return"), true), "TigerVNC keyboard");
     let target = office.pasted(&mut driver, &guard);
     office.person.clicks((1500, 1100));
-    is_person(driver.press(&guard.permit(), &target, &chord("return")), "TigerVNC pointer");
+    is_person(driver.submit(&guard.permit(), &target, &chord("return"), true), "TigerVNC pointer");
     assert_eq!(office.settled(), (Vec::new(), "textminetext".into()));
 }
 
@@ -169,7 +169,7 @@ fn keys_that_a_person_holds_are_waited_for() {
         assert!(matches!(still, Some(Refusal::Person { .. })), "{still:?}");
     }
     let target = office.pasted(&mut driver, &guard);
-    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    driver.submit(&guard.permit(), &target, &chord("return"), true).unwrap();
     assert_eq!(office.settled(), (vec!["text".into()], String::new()));
 }
 
@@ -203,15 +203,18 @@ fn synthetic_input_of_others_is_a_stranger_s_and_ours_is_not() {
     driver.await_focus(&target, soon()).unwrap();
     driver.offer(&guard.permit(), "text", Selection::Clipboard).unwrap();
     stranger.type_plainly("x");
-    is_person(driver.press(&guard.permit(), &target, &chord("ctrl+v")), "synthetic input that is not ours");
+    is_person(
+        driver.paste(&guard.permit(), &target, &chord("ctrl+v"), &message_id()),
+        "synthetic input that is not ours",
+    );
     driver.watch(Some(&guard.permit()), IDLE).unwrap();
-    driver.press(&guard.permit(), &target, &chord("ctrl+v")).unwrap();
+    driver.paste(&guard.permit(), &target, &chord("ctrl+v"), &message_id()).unwrap();
     driver.await_fetched(&target, ONCE, soon()).unwrap();
     stranger.move_to((3, 3));
     stranger.move_to(desk.windows.windows()[0].centre());
-    is_person(driver.press(&guard.permit(), &target, &chord("return")), "synthetic input that is not ours");
+    is_person(driver.submit(&guard.permit(), &target, &chord("return"), true), "synthetic input that is not ours");
     driver.watch(Some(&guard.permit()), IDLE).unwrap();
-    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    driver.submit(&guard.permit(), &target, &chord("return"), true).unwrap();
     driver.restore(&guard.permit()).unwrap();
     for nth in 0..50 {
         driver.watch(Some(&guard.permit()), IDLE).unwrap();
@@ -267,9 +270,9 @@ fn nothing_is_claimed_that_a_person_typed_into() {
             driver.click(&guard.permit(), &target)?;
             driver.await_focus(&target, soon())?;
             driver.offer(&guard.permit(), &text, Selection::Clipboard)?;
-            driver.press(&guard.permit(), &target, &chord("ctrl+v"))?;
+            driver.paste(&guard.permit(), &target, &chord("ctrl+v"), &message_id())?;
             driver.await_fetched(&target, ONCE, soon())?;
-            driver.press(&guard.permit(), &target, &chord("return"))
+            driver.submit(&guard.permit(), &target, &chord("return"), true)
         });
         match done {
             Ok(()) => entered.push(text),

@@ -150,7 +150,7 @@ fn no_enter_follows_when_the_focus_has_gone_after_the_paste() {
     let target = paste(&mut driver, &guard, &desk.point(0), "text").unwrap();
     driver.await_fetched(&target, ONCE, soon()).unwrap();
     give_focus(&stranger, desk.windows.windows()[1].id);
-    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    let refused = driver.submit(&guard.permit(), &target, &chord("return"), true);
     assert!(matches!(refused, Err(Refusal::FocusElsewhere { .. })), "{refused:?}");
     assert_eq!(desk.settled(), (Vec::new(), vec!["text".to_owned()]));
 }
@@ -163,7 +163,7 @@ fn no_enter_follows_when_the_clipboard_was_taken() {
     let target = paste(&mut driver, &guard, &desk.point(0), "text").unwrap();
     driver.await_fetched(&target, ONCE, soon()).unwrap();
     let _thief = ClipboardOwner::own(desk.display(), clipboard::Selection::Clipboard, "stolen", Answer::Whole);
-    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    let refused = driver.submit(&guard.permit(), &target, &chord("return"), true);
     assert!(matches!(refused, Err(Refusal::ClipboardTaken { .. })), "{refused:?}");
     assert_eq!(desk.settled(), (Vec::new(), vec!["text".to_owned()]));
 }
@@ -190,10 +190,10 @@ fn keys_that_somebody_holds_are_swept_or_respected() {
     let target = paste(&mut driver, &guard, &desk.point(0), "text").unwrap();
     driver.await_fetched(&target, ONCE, soon()).unwrap();
     hand.press(&[key::SHIFT]);
-    let refused = driver.press(&guard.permit(), &target, &chord("return"));
+    let refused = driver.submit(&guard.permit(), &target, &chord("return"), true);
     assert_eq!(refused, Err(Refusal::Interference { device: "the keyboard: Shift is held".into() }));
     hand.release(&[key::SHIFT]);
-    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    driver.submit(&guard.permit(), &target, &chord("return"), true).unwrap();
     assert_eq!(desk.settled(), (vec![(0, "text".into())], Vec::new()));
 }
 
@@ -218,6 +218,7 @@ fn against(desk: &mut Desk, tried: usize, profile: &Profile, mut adversary: impl
     let sender = sender(desk.display());
     let done = AtomicBool::new(false);
     let mut claimed = Vec::new();
+    let mut entered = 0;
     thread::scope(|scope| {
         let worker = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
@@ -226,10 +227,10 @@ fn against(desk: &mut Desk, tried: usize, profile: &Profile, mut adversary: impl
         });
         for nth in 0..tried {
             let text = format!("for {} number {nth};", nth % 2);
-            // A name of its own for each: what another left unsent is told from the texts themselves.
             let receipt = sender.send(&format!("Agent-{nth}"), desk.point(nth % 2), profile, &text);
-            assert!(receipt.submitted == (receipt.state == State::Submitted), "{receipt:?}");
-            claimed.extend(receipt.submitted.then_some((nth % 2, text)));
+            let is_claimed = receipt.state == State::Submitted;
+            entered += usize::from(receipt.submitted);
+            claimed.extend(is_claimed.then_some((nth % 2, text)));
         }
         done.store(true, Ordering::Relaxed);
         worker.join().unwrap();
@@ -238,9 +239,9 @@ fn against(desk: &mut Desk, tried: usize, profile: &Profile, mut adversary: impl
     let strays = |window: usize, text: &str| text.matches(&format!("for {} ", 1 - window)).count();
     let mut tally = Tally { tried, claimed: claimed.len(), ..Tally::default() };
     tally.in_wrong_window = submitted.iter().map(|(window, text)| strays(*window, text)).sum();
-    tally.unclaimed_enters = submitted.len().saturating_sub(claimed.len());
+    tally.unclaimed_enters = submitted.len().saturating_sub(entered);
     for (window, text) in &claimed {
-        // At the end: what an unclaimed delivery left unsent in the box goes before it.
+        // At the end: what was not seen to reach the other window may have gone to this one before.
         let arrived = submitted.iter().filter(|(at, line)| at == window && line.ends_with(text.as_str())).count();
         assert_eq!(arrived, 1, "{text} was claimed: {submitted:?}; unsent: {drafts:?}");
     }

@@ -28,7 +28,7 @@ fn fetched(behaviour: Behaviour) -> (Fetched, Duration) {
     let began = Moment::now();
     let fetched = driver.await_fetched(&target, UNTIL_READ, soon()).unwrap();
     let took = began.elapsed();
-    driver.press(&guard.permit(), &target, &chord("return")).unwrap();
+    driver.submit(&guard.permit(), &target, &chord("return"), true).unwrap();
     assert_eq!(desk.settled(), (vec![(0, "text".into())], Vec::new()));
     (fetched, took)
 }

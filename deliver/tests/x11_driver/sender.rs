@@ -28,7 +28,6 @@ impl Sender {
         Self { deliverer, runtime: tokio::runtime::Runtime::new().unwrap(), _root: root }
     }
 
-    /// `name` tells apart what may stand unsent in one window's box from another's.
     pub(crate) fn send(&self, name: &str, place: Place, profile: &Profile, text: &str) -> Receipt {
         let agent = Agent { name: name.into(), surface: SurfaceKind::Desktop, place, profile: profile.clone() };
         let (message, _) = Message::new(text).unwrap();

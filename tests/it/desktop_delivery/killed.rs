@@ -1,7 +1,7 @@
 //! Senders that are killed between paste and Enter: the record says so, nothing is sent twice, and nobody hangs.
 
 use deliver::{
-    State,
+    MessageId, Receipt, State,
     agent_windows::{Behaviour, Fetch, Options},
 };
 use tests::{
@@ -27,13 +27,34 @@ fn kill_sender(root: &Root, agent: &str, text: &str, mut condition: impl FnMut(&
     sender.kill();
 }
 
-/// The killed sender's message is on record as it must be, and the next sender to another agent is not held up.
+/// The killed sender's message is on record as it must be, and the next sender, to another agent, is not held up.
 fn next_sender_is_fine(root: &Root, agent: &str) {
+    died(root, agent);
+    assert_eq!(send(root, "Agent-2", "the next").state, State::Submitted);
+}
+
+/// The id of the killed sender's message, which is on record as it must be.
+fn died(root: &Root, agent: &str) -> MessageId {
     let died = root.history().pop().expect("a delivery on record");
     assert_eq!((died.agent.as_str(), died.state, died.submitting), (agent, State::Uncertain, false));
     assert!(died.receipt.is_none(), "{:?}", died.receipt);
-    let next = root.run(&["send", "-a", "Agent-2", "-m", "the next"], "");
-    assert!(next.status.success(), "{}", String::from_utf8_lossy(&next.stderr));
+    died.id
+}
+
+fn send(root: &Root, agent: &str, text: &str) -> Receipt {
+    let sent = root.run(&["--json", "send", "-a", agent, "-m", text], "");
+    let receipt: Receipt = serde_json::from_slice(&sent.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&sent.stderr)));
+    assert_eq!(sent.status.code(), Some(if receipt.state == State::Submitted { 0 } else { 5 }), "{receipt:?}");
+    receipt
+}
+
+/// The receipt of a message whose Enter may have submitted the text of `earlier` too.
+fn is_told(receipt: &Receipt, earlier: &MessageId) {
+    assert_eq!((receipt.state, receipt.submitted), (State::Uncertain, true), "{receipt:?}");
+    let reason = receipt.reason.as_ref().expect("a reason");
+    assert_eq!(reason.code, "unsent_text");
+    assert!(reason.message.contains(earlier.as_str()), "{reason:?}");
 }
 
 /// The stage's agents, and `Held`: the first of them again, with a pause before Enter that is long enough to be killed in.
@@ -54,6 +75,23 @@ fn killed_before_enter_a_sender_leaves_its_text_unsent() {
     assert_eq!(arrived.unsent, ["of the dead"]);
     assert_eq!(arrived.submitted[1], ["the next"]);
     assert_eq!(arrived.submitted.concat().len(), 1);
+}
+
+/// Under another name and from another root.
+#[test]
+fn whoever_sends_next_to_the_window_of_a_killed_sender_is_told() {
+    require!("Xvfb");
+    for driver in ["", "desktop.driver = \"portable\"\n"] {
+        let mut stage = Stage::windows(false);
+        let config = driver.to_owned() + &config_with_pause(&stage, "chat");
+        let roots = [0, 1].map(|_| Root::new(stage.display(), &config));
+        kill_sender(&roots[0], "Held", "of the dead", |_| stage.drafts() == [(0, "of the dead".to_owned())]);
+        is_told(&send(&roots[1], "Agent-1", ", glued"), &died(&roots[0], "Held"));
+        assert_eq!(send(&roots[0], "Agent-1", "clean").state, State::Submitted);
+        let arrived = stage.arrived(2);
+        assert_eq!(arrived.submitted[0], ["of the dead, glued", "clean"]);
+        assert_eq!(arrived.unsent, [""; 0]);
+    }
 }
 
 #[test]
@@ -85,11 +123,15 @@ fn a_browser_does_not_hang_when_its_sender_is_killed() {
     hand.chord(&[key::CTRL, key::V]);
     let twice = "of the deadof the dead".to_owned();
     until(READY_WITHIN, "the browser pastes once more", || stage.drafts() == [(0, twice.clone())]);
-    next_sender_is_fine(&root, "Held");
-    let arrived = stage.arrived(1);
+    // Nothing tells whether another point of the same window is in another box, until Enter was pressed there.
+    let earlier = died(&root, "Held");
+    is_told(&send(&root, "Agent-2", "the next"), &earlier);
+    assert_eq!(send(&root, "Agent-2", "one more").state, State::Submitted);
+    let arrived = stage.arrived(2);
     assert_eq!(arrived.unsent, [twice]);
-    assert_eq!(arrived.submitted[1], ["the next"]);
-    assert_eq!(arrived.submitted.concat().len(), 1);
+    assert_eq!(arrived.submitted[1], ["the next", "one more"]);
+    assert_eq!(arrived.submitted.concat().len(), 2);
+    is_told(&send(&root, "Agent-1", ", glued"), &earlier);
 }
 
 /// A browser whose clipboard request is on its way when the clipboard's owner dies hangs for good.
@@ -108,7 +150,8 @@ fn a_browser_does_not_hang_when_its_sender_is_killed_before_the_fetch() {
     until(READY_WITHIN, "the browser pastes the dead sender's text", || {
         stage.drafts() == [(0, "of the dead".to_owned())]
     });
-    next_sender_is_fine(&root, "Agent-1");
+    let earlier = died(&root, "Agent-1");
+    is_told(&send(&root, "Agent-2", "the next"), &earlier);
     let arrived = stage.arrived(2);
     assert_eq!(arrived.unsent, ["of the dead"]);
     assert_eq!(

@@ -49,7 +49,8 @@ use self::system::System;
 use self::windows::Windows as Native;
 #[cfg(all(unix, not(target_os = "macos")))]
 use self::x11::X11 as Native;
-use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent};
+use crate::MessageId;
 
 /// What this driver proves on this system, in a line for people.
 pub const PROVES: &str = if cfg!(target_os = "macos") {
@@ -93,6 +94,27 @@ impl PortableDesktop {
 /// How long a target gets to read the clipboard where that is not seen in full. Slow readers took up to 150 ms elsewhere.
 #[cfg(any(windows, target_os = "macos"))]
 const UNSEEN_FETCH_SETTLE: std::time::Duration = std::time::Duration::from_millis(250);
+
+impl PortableDesktop {
+    fn may_press(
+        &mut self,
+        permit: &Permit<'_>,
+        target: &Bound,
+        chord: &Chord,
+    ) -> Result<<Native as System>::Strokes, Refusal> {
+        let strokes = self.system.may_press(target, chord)?;
+        still_permitted(permit)?;
+        Ok(strokes)
+    }
+
+    fn press(&mut self, target: &Bound, strokes: &<Native as System>::Strokes) -> Result<(), Refusal> {
+        self.system.press(strokes)?;
+        self.system.reached(target).map_err(|refusal| match refusal {
+            broken @ Refusal::Disconnected { .. } => broken,
+            seen => Refusal::PressNotSeen { why: seen.to_string() },
+        })
+    }
+}
 
 impl fmt::Debug for PortableDesktop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,14 +175,29 @@ impl Desktop for PortableDesktop {
         self.system.offer(permit, text, selection)
     }
 
-    fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal> {
-        let strokes = self.system.may_press(target, chord)?;
-        still_permitted(permit)?;
-        self.system.press(&strokes)?;
-        self.system.reached(target).map_err(|refusal| match refusal {
-            broken @ Refusal::Disconnected { .. } => broken,
-            seen => Refusal::PressNotSeen { why: seen.to_string() },
-        })
+    fn paste(
+        &mut self,
+        permit: &Permit<'_>,
+        target: &Bound,
+        chord: &Chord,
+        id: &MessageId,
+    ) -> Result<Option<Unsent>, Refusal> {
+        let unsent = self.system.note_paste(target, id)?;
+        let strokes = self.may_press(permit, target, chord);
+        if strokes.is_err() {
+            self.system.note_nothing(target);
+        }
+        self.press(target, &strokes?)?;
+        Ok(unsent)
+    }
+
+    fn submit(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord, seen: bool) -> Result<(), Refusal> {
+        let strokes = self.may_press(permit, target, chord)?;
+        self.press(target, &strokes)?;
+        if seen {
+            self.system.note_enter(target);
+        }
+        Ok(())
     }
 
     fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use lock_core::{Moment, Permit};
 
-use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+use crate::{
+    MessageId,
+    desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent},
+};
 
 /// One system. [`super::PortableDesktop`] asks the permit and keeps the order: look, act, look again.
 pub(super) trait System: Send {
@@ -65,6 +68,18 @@ pub(super) trait System: Send {
 
     /// Puts `text` on the clipboard.
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal>;
+
+    /// Leaves the note on the target that text of `id` may stand unsent in its box; says whose may already. Where no Enter
+    /// is ever claimed, there is no claim that a note could keep back.
+    fn note_paste(&mut self, _target: &Bound, _id: &MessageId) -> Result<Option<Unsent>, Refusal> {
+        Ok(None)
+    }
+
+    /// Puts the note back to what it was before the paste: nothing was typed.
+    fn note_nothing(&mut self, _target: &Bound) {}
+
+    /// Notes that the target's box is empty.
+    fn note_enter(&mut self, _target: &Bound) {}
 
     /// Refuses unless `chord` would go to the target and the clipboard is ours; from now on, what could lead it elsewhere
     /// is noted.

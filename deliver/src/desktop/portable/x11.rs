@@ -5,9 +5,12 @@ use std::time::Duration;
 use lock_core::{Moment, Permit};
 
 use super::{hands::Hands, system::System};
-use crate::desktop::{
-    Bound, Chord, Desktop as _, FetchRule, Fetched, Place, Refusal, Selection, Sight,
-    x11::{KeyStroke, X11Desktop, XWayland, keeper::KeeperCommand},
+use crate::{
+    MessageId,
+    desktop::{
+        Bound, Chord, Desktop as _, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent,
+        x11::{KeyStroke, X11Desktop, XWayland, keeper::KeeperCommand},
+    },
 };
 
 /// An X11 display, seen by [`X11Desktop`] and touched by enigo.
@@ -103,6 +106,18 @@ impl System for X11 {
 
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal> {
         self.eyes.offer(permit, text, selection)
+    }
+
+    fn note_paste(&mut self, target: &Bound, id: &MessageId) -> Result<Option<Unsent>, Refusal> {
+        self.eyes.note_paste_of(target, id)
+    }
+
+    fn note_nothing(&mut self, _: &Bound) {
+        self.eyes.note_nothing();
+    }
+
+    fn note_enter(&mut self, _: &Bound) {
+        self.eyes.note_enter();
     }
 
     fn may_press(&mut self, target: &Bound, chord: &Chord) -> Result<Self::Strokes, Refusal> {

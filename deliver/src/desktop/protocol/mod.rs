@@ -21,7 +21,7 @@ use lock_core::{Moment, Permit};
 
 pub use hindered::{Hindered, await_passed};
 
-use super::{Bound, Desktop, FetchRule, Fetched, Refusal, Sight, Step};
+use super::{Bound, Desktop, FetchRule, Fetched, Refusal, Sight, Step, Unsent};
 use crate::{Delivery, Evidence, JournalEntry, JournalError, Outcome, Reason, State, Stop};
 
 /// Makes one delivery. Blocking; every wait in it has a deadline. Where something that passes by itself was in the way and
@@ -35,8 +35,20 @@ pub fn deliver(
     before: Option<&Hindered>,
 ) -> (Outcome, Option<Hindered>) {
     let (reached, evidence) = (Reached::Nothing, Vec::new());
-    let mut run =
-        Run { desktop, delivery, permit, journal, stop, reached, evidence, doubt: None, before, target: None };
+    let mut run = Run {
+        desktop,
+        delivery,
+        permit,
+        journal,
+        stop,
+        reached,
+        evidence,
+        seen: false,
+        doubt: None,
+        earlier: None,
+        before,
+        target: None,
+    };
     run.doubt = before.and_then(|before| before.typed.clone());
     let failed = run.steps().err();
     run.restore();
@@ -95,8 +107,12 @@ struct Run<'a> {
     stop: &'a Stop,
     reached: Reached,
     evidence: Vec<Evidence>,
+    /// The target is seen to have read the text, and nothing leads its keys elsewhere: Enter submits it.
+    seen: bool,
     /// Why an Enter that was pressed is not claimed.
     doubt: Option<Refusal>,
+    /// Whose text may have stood in the box: a reason not to claim it, where there is no other.
+    earlier: Option<Unsent>,
     /// What the attempt before this one met.
     before: Option<&'a Hindered>,
     /// What was bound.
@@ -197,12 +213,17 @@ impl Run<'_> {
         self.journal.intend_paste()?;
         // The sync may have taken long on a busy disk.
         self.may_go_on()?;
-        let pressed = self.desktop.press(self.permit, target, &self.delivery.agent.profile.paste);
+        let Delivery { message, agent, .. } = self.delivery;
+        let pressed = self.desktop.paste(self.permit, target, &agent.profile.paste, message.id());
         // Other refusals mean that nothing was pressed; a connection that broke meanwhile tells nothing.
-        if matches!(pressed, Ok(()) | Err(Refusal::Disconnected { .. } | Refusal::PressNotSeen { .. })) {
+        if matches!(pressed, Ok(_) | Err(Refusal::Disconnected { .. } | Refusal::PressNotSeen { .. })) {
             self.reached = Reached::Pasted;
         }
-        Ok(pressed?)
+        if let Some(earlier) = pressed? {
+            self.saw(Step::Paste, format!("an earlier sender may have left the text of {earlier} there, unsent"));
+            self.earlier = Some(earlier);
+        }
+        Ok(())
     }
 
     fn await_fetched(&mut self, target: &Bound) -> Result<Fetched, Failure> {
@@ -216,6 +237,7 @@ impl Run<'_> {
         match by_target >= expected {
             true => {
                 self.reached = Reached::Fetched;
+                self.seen = doubt.is_none();
                 self.doubt = self.doubt.take().or(doubt.map(|why| Refusal::Unobservable { why }));
                 let seen = format!("the target fetched the text ({by_target} times, others {by_others} times)");
                 self.saw(Step::Fetch, seen);
@@ -238,7 +260,7 @@ impl Run<'_> {
     fn submit(&mut self, target: &Bound) -> Result<(), Failure> {
         self.journal.intend_submit()?;
         self.may_go_on()?;
-        self.desktop.press(self.permit, target, &self.delivery.agent.profile.submit)?;
+        self.desktop.submit(self.permit, target, &self.delivery.agent.profile.submit, self.seen)?;
         self.reached = Reached::Submitted;
         self.saw(Step::Submit, "Enter was pressed for the target's window");
         Ok(())
@@ -281,19 +303,27 @@ impl Run<'_> {
         Some(Hindered { hindrance, step, refusal: refusal.clone(), target: self.target.clone(), typed })
     }
 
-    fn outcome(self, failed: Option<(Step, Failure)>) -> Outcome {
+    fn outcome(mut self, failed: Option<(Step, Failure)>) -> Outcome {
+        let unsent = self.earlier.take().map(|earlier| Refusal::UnsentText { earlier });
+        self.doubt = self.doubt.take().or(unsent);
         let typed = self.reached >= Reached::Pasted;
-        let submitted = self.reached == Reached::Submitted && self.doubt.is_none();
+        let submitted = self.reached == Reached::Submitted && self.seen;
         let state = match self.reached {
             Reached::Nothing | Reached::Touched => State::Rejected,
             Reached::Pasted | Reached::Fetched => State::Uncertain,
-            Reached::Submitted if submitted => State::Submitted,
+            Reached::Submitted if submitted && self.doubt.is_none() => State::Submitted,
             Reached::Submitted => State::Uncertain,
         };
         let failed = failed.or_else(|| Some((Step::Submit, Failure::Refused(self.doubt.clone()?))));
         let reason = failed.map(|(step, failure)| {
             let Reason { code, message } = failure.reason();
-            let advice = if typed { "; the text may stand in the input box: look before sending again" } else { "" };
+            let advice = match self.reached {
+                Reached::Nothing | Reached::Touched => "",
+                Reached::Pasted | Reached::Fetched => {
+                    "; the text may stand in the input box: look before sending again"
+                }
+                Reached::Submitted => "; look before sending again",
+            };
             Reason { code, message: format!("while {step}: {message}{advice}") }
         });
         Outcome { state, typed, submitted, evidence: self.evidence, reason }

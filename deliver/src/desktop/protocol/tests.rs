@@ -6,8 +6,8 @@ use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, LockKey, Th
 
 use super::*;
 use crate::{
-    Agent, Journal, Message, Profile, SurfaceKind,
-    desktop::{Chord, Place, Selection},
+    Agent, Journal, Message, MessageId, Profile, SurfaceKind,
+    desktop::{Chord, Place, Selection, Unsent},
 };
 
 /// Does everything, except that it refuses the call of one name.
@@ -22,6 +22,8 @@ struct Script {
     still: Vec<Refusal>,
     watching: bool,
     sight: Sight,
+    /// The note on the target.
+    unsent: Option<Unsent>,
 }
 
 impl Script {
@@ -76,8 +78,16 @@ impl Desktop for Script {
     fn offer(&mut self, _: &Permit<'_>, _: &str, _: Selection) -> Result<(), Refusal> {
         self.call("offer")
     }
-    fn press(&mut self, _: &Permit<'_>, _: &Bound, chord: &Chord) -> Result<(), Refusal> {
-        self.call(if chord.key == "return" { "enter" } else { "paste" })
+    fn paste(&mut self, _: &Permit<'_>, _: &Bound, _: &Chord, id: &MessageId) -> Result<Option<Unsent>, Refusal> {
+        self.call("paste")?;
+        let unsent = self.unsent.clone();
+        self.unsent.get_or_insert_with(|| id.clone().into());
+        Ok(unsent)
+    }
+    fn submit(&mut self, _: &Permit<'_>, _: &Bound, _: &Chord, seen: bool) -> Result<(), Refusal> {
+        self.call("enter")?;
+        self.unsent.take_if(|_| seen);
+        Ok(())
     }
     fn await_fetched(&mut self, _: &Bound, rule: FetchRule, _: Moment) -> Result<Fetched, Refusal> {
         self.waits += 1;
@@ -141,6 +151,7 @@ fn script(refuse: Option<(&'static str, Refusal)>) -> Script {
         still: Vec::new(),
         watching: true,
         sight: Sight::FULL,
+        unsent: None,
     }
 }
 
@@ -287,4 +298,40 @@ async fn what_a_driver_does_not_see_is_not_claimed() {
     let (outcome, _) = run(&mut refused, &Stop::new()).await;
     assert_eq!((outcome.state, outcome.reason.unwrap().code.as_ref()), (State::Uncertain, "not_fetched"));
     assert!(!refused.calls.contains(&"enter"));
+}
+
+/// Enter that was pressed for a target that had read the text leaves nothing in its box, whatever else is doubted.
+#[tokio::test]
+async fn the_note_goes_with_the_enter_that_empties_the_box_and_no_other() {
+    let earlier = || Some(Unsent::from("earlier".parse::<MessageId>().unwrap()));
+    let typed = Refusal::TypedBefore { device: "a keyboard".into() };
+    let met = Hindered {
+        hindrance: crate::desktop::Hindrance::Desktop,
+        step: Step::Paste,
+        refusal: typed.clone(),
+        target: None,
+        typed: Some(typed),
+    };
+    let blind = Sight { every_fetch: false, doubt: None };
+    let doubtful = Sight { every_fetch: true, doubt: Some("the compositor leads the keys") };
+    let lost = Some(("enter", Refusal::PressNotSeen { why: "a hotkey took it".into() }));
+    let stop = Stop::new();
+    // What stands in the box, what this attempt comes after, sight, fetches, refusal; claim, `submitted`, code, note.
+    let table = [
+        (None, None, Sight::FULL, 1, None, State::Submitted, true, None, false),
+        (earlier(), None, Sight::FULL, 1, None, State::Uncertain, true, Some("unsent_text"), false),
+        (None, Some(&met), Sight::FULL, 1, None, State::Uncertain, true, Some("typed_before"), false),
+        (earlier(), Some(&met), Sight::FULL, 1, None, State::Uncertain, true, Some("typed_before"), false),
+        (None, None, blind, 0, None, State::Uncertain, false, Some("fetch_not_observed"), true),
+        (None, None, doubtful, 1, None, State::Uncertain, false, Some("unobservable"), true),
+        (None, None, Sight::FULL, 0, None, State::Uncertain, false, Some("not_fetched"), true),
+        (None, None, Sight::FULL, 1, lost, State::Uncertain, false, Some("press_not_seen"), true),
+    ];
+    for (unsent, before, sight, fetches, refuse, state, submitted, code, noted) in table {
+        let mut script = Script { unsent, sight, fetches, ..script(refuse) };
+        let (outcome, ..) = run_after(&mut script, &stop, Duration::from_secs(10), before).await;
+        let reason = outcome.reason.map(|reason| reason.code);
+        assert_eq!((outcome.state, outcome.submitted, reason), (state, submitted, code.map(Into::into)));
+        assert_eq!(script.unsent.is_some(), noted, "{code:?}");
+    }
 }

@@ -27,6 +27,8 @@ x11rb::atom_manager! {
         _NET_SUPPORTING_WM_CHECK,
         _TALKSTICK,
         _TALKSTICK_KEEPER,
+        _TALKSTICK_PRESSED,
         _TALKSTICK_TIME,
+        _TALKSTICK_UNSENT,
     }
 }

@@ -36,6 +36,7 @@ mod screens;
 mod stopped;
 mod stream;
 mod sweep;
+mod unsent;
 #[cfg(not(target_os = "macos"))]
 mod watched;
 mod window;
@@ -65,8 +66,10 @@ use self::{
     pointer::Moved,
     press::still_permitted,
     screens::Screens,
+    unsent::OnTarget,
 };
-use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent};
+use crate::MessageId;
 
 pub use connection::XWayland;
 pub use display_name::display_name;
@@ -86,7 +89,8 @@ const RESTORE_WITHIN: Duration = Duration::from_secs(1);
 /// connection then; [`Refusal::Disconnected`] when its connection broke, also by the watchdog because a grab of this process
 /// lasted too long. Both leave a desktop that refuses everything: connect anew.
 ///
-/// A refusal of [`Desktop::press`] means that nothing was pressed, except [`Refusal::Disconnected`], which tells nothing.
+/// A refusal of [`Desktop::paste`] and [`Desktop::submit`] means that nothing was pressed, except [`Refusal::Disconnected`],
+/// which tells nothing.
 #[derive(Debug)]
 pub struct X11Desktop {
     display: Display,
@@ -103,6 +107,8 @@ pub struct X11Desktop {
     probe_window: Window,
     target: Option<Target>,
     offer: Option<Offer>,
+    /// The note on the target as it was before the paste.
+    note_before: Option<OnTarget>,
     offers_so_far: u64,
     moved: Option<Moved>,
     /// The server's time of the last click.
@@ -144,6 +150,7 @@ impl X11Desktop {
             probe_window,
             target: None,
             offer: None,
+            note_before: None,
             offers_so_far: 0,
             moved: None,
             clicked_at: Cell::new(None),
@@ -257,12 +264,22 @@ impl Desktop for X11Desktop {
         }
     }
 
-    fn press(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord) -> Result<(), Refusal> {
-        self.drain_events()?;
-        let mut target = self.target(target)?;
-        let pressed = self.press_chord(permit, &mut target, chord);
-        self.target = Some(target);
-        pressed
+    fn paste(
+        &mut self,
+        permit: &Permit<'_>,
+        target: &Bound,
+        chord: &Chord,
+        id: &MessageId,
+    ) -> Result<Option<Unsent>, Refusal> {
+        self.press_on(permit, target, chord, Some(id))
+    }
+
+    fn submit(&mut self, permit: &Permit<'_>, target: &Bound, chord: &Chord, seen: bool) -> Result<(), Refusal> {
+        self.press_on(permit, target, chord, None)?;
+        if seen {
+            self.note_enter();
+        }
+        Ok(())
     }
 
     fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {

@@ -18,9 +18,13 @@ use super::{
     grabs::Went,
     guarded::ServerGrab,
     keyboard::{KeyStroke, Keyboard},
+    unsent::{AskedNote, OnTarget},
     window::UnderPointer,
 };
-use crate::desktop::{Chord, Refusal};
+use crate::{
+    MessageId,
+    desktop::{Bound, Chord, Refusal, Unsent},
+};
 
 const DOING: &str = "pressing keys";
 /// Tries, when the keyboard's mapping or locks change just then. More changes than this are somebody at work.
@@ -35,7 +39,8 @@ const ASK_AGAIN_AT_LATEST: Duration = Duration::from_millis(16);
 
 /// What came of one try.
 enum Pressed {
-    Done,
+    /// And this note was on the target before.
+    Done(Option<Unsent>),
     /// The keyboard is not what the strokes were chosen for: its state is this.
     Anew(u16),
     /// The keys were sent, and the connection broke before the server's answer, or it tells that they went astray.
@@ -43,14 +48,21 @@ enum Pressed {
 }
 
 impl X11Desktop {
-    pub(super) fn press_chord(
+    /// Presses `chord`. With `pastes`, the keys leave a note on the target: text of that message may stand unsent in its box.
+    /// Returns whose may already.
+    pub(super) fn press_on(
         &mut self,
         permit: &Permit<'_>,
-        target: &mut Target,
+        bound: &Bound,
         chord: &Chord,
-    ) -> Result<(), Refusal> {
-        match self.press_within_tries(permit, target, chord) {
-            Ok(Pressed::Done) => Ok(()),
+        pastes: Option<&MessageId>,
+    ) -> Result<Option<Unsent>, Refusal> {
+        self.drain_events()?;
+        let mut target = self.target(bound)?;
+        let pressed = self.press_within_tries(permit, &mut target, chord, pastes);
+        self.target = Some(target);
+        match pressed {
+            Ok(Pressed::Done(unsent)) => Ok(unsent),
             Ok(Pressed::Unknown(refusal)) => Err(refusal),
             Ok(Pressed::Anew(_)) => {
                 Err(Refusal::Interference { device: "the keyboard: its mapping or locks keep changing".into() })
@@ -70,6 +82,7 @@ impl X11Desktop {
         permit: &Permit<'_>,
         target: &mut Target,
         chord: &Chord,
+        pastes: Option<&MessageId>,
     ) -> Result<Pressed, Refusal> {
         self.await_firm(target)?;
         self.drain_events()?;
@@ -78,11 +91,11 @@ impl X11Desktop {
             pressed = self.while_grabs_pass(|driver| {
                 driver.refresh_keyboard()?;
                 let strokes = driver.keyboard.strokes(chord, driver.keyboard_state)?;
-                driver.try_press(permit, target, &strokes)
+                driver.try_press(permit, target, &strokes, pastes)
             })?;
             match pressed {
                 Pressed::Anew(state) => self.keyboard_state = state,
-                Pressed::Done | Pressed::Unknown(_) => break,
+                Pressed::Done(_) | Pressed::Unknown(_) => break,
             }
         }
         Ok(pressed)
@@ -93,6 +106,7 @@ impl X11Desktop {
         permit: &Permit<'_>,
         target: &mut Target,
         strokes: &[KeyStroke],
+        pastes: Option<&MessageId>,
     ) -> Result<Pressed, Refusal> {
         let selection = self.offer.as_ref().map(|offer| self.selection_atom(offer.selection));
         let grab = ServerGrab::begin(&self.display, &self.watch)?;
@@ -100,10 +114,12 @@ impl X11Desktop {
         let grabs = self.display.ask_for_grabs(self.probe_window)?;
         let hotkeys = self.display.ask_for_hotkeys(&target.chain, strokes)?;
         let owner = selection.map(|name| self.display.x.get_selection_owner(name).during(DOING)).transpose()?;
+        let note = pastes.map(|_| self.display.ask_for_note(target)).transpose()?;
         let focus = self.display.x.get_input_focus().during(DOING)?;
         let under = self.display.under_pointer(&target.chain)?;
         let focus = focus.reply().during(DOING)?.focus;
         let owner = owner.map(|owner| owner.reply().during(DOING)).transpose()?.map(|owner| owner.owner);
+        let note = note.map(AskedNote::answer).transpose()?;
         let mapping_changed = self.drain_events().map(|_| self.keyboard_is_stale.get())?;
         self.refuse_other_input()?;
         let verdict = grabs.refuse().and_then(|()| hotkeys.refuse()).and_then(|()| self.refuse_held(under.state));
@@ -128,6 +144,11 @@ impl X11Desktop {
         }
         still_permitted(permit)?;
         self.mixed_input();
+        let unsent = note.as_ref().and_then(OnTarget::unsent);
+        if let (Some(id), Some(before)) = (pastes, note) {
+            self.display.write_note(&before.pasted(id))?;
+            self.note_before = Some(before);
+        }
         let mut went = Vec::new();
         for KeyStroke { key, down, .. } in strokes {
             self.display.fake_input(if *down { KEY_PRESS_EVENT } else { KEY_RELEASE_EVENT }, *key, (0, 0))?;
@@ -141,7 +162,7 @@ impl X11Desktop {
         }
         let answered = grab.submit(DOING).and_then(|()| self.refuse_astray(went));
         Ok(match answered {
-            Ok(()) => Pressed::Done,
+            Ok(()) => Pressed::Done(unsent),
             Err(refusal) => Pressed::Unknown(refusal),
         })
     }

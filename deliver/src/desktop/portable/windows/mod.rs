@@ -6,6 +6,7 @@ mod person;
 mod promise;
 mod screens;
 mod session;
+mod unsent;
 mod window;
 
 use std::time::Duration;
@@ -24,7 +25,10 @@ use self::{
     window::{Owner, Window},
 };
 use super::{Finding, UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
-use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+use crate::{
+    MessageId,
+    desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent, unsent::Note},
+};
 
 /// Windows tells of a new foreground window a little later. So long before and after keys there must have been none.
 const FOREGROUND_REST: Duration = Duration::from_millis(50);
@@ -45,6 +49,8 @@ pub(super) struct Windows {
     /// The text that was on the clipboard alone.
     former: Option<String>,
     offered: bool,
+    /// The note on the target as it was before the paste, and the target's point in its window.
+    note_before: Option<(Note, (i32, i32))>,
     /// When the first keys were pressed: earlier readers were not pasted to.
     pasted_at: Option<Moment>,
     foregrounds: u64,
@@ -68,6 +74,7 @@ impl Windows {
             moved: None,
             former: None,
             offered: false,
+            note_before: None,
             pasted_at: None,
             foregrounds: 0,
             watching: false,
@@ -129,6 +136,19 @@ impl Windows {
 
     fn promise(&self, text: Vec<u16>) -> Result<(), Refusal> {
         self.attendant.promise(text).map_err(|error| Refusal::ClipboardTaken { by: format!("somebody ({error})") })
+    }
+
+    /// Where the note cannot be changed, the next message is doubted, and no more.
+    fn settle_note(&self, target: &Bound, note: Option<Note>) {
+        let Some(note) = note else { return };
+        match self.target(target) {
+            Ok(window) => {
+                if let Err(error) = window.write_note(&note) {
+                    tracing::warn!(%error, "the note of unsent text stays on the target");
+                }
+            }
+            Err(refusal) => tracing::debug!(%refusal, "the note went with its window"),
+        }
     }
 
     /// What the readers since the paste say.
@@ -297,6 +317,27 @@ impl System for Windows {
         self.promise(text.encode_utf16().collect())?;
         self.offered = true;
         Ok(())
+    }
+
+    fn note_paste(&mut self, target: &Bound, id: &MessageId) -> Result<Option<Unsent>, Refusal> {
+        let _pixels = RealPixels::on_this_thread();
+        let window = self.target(target)?;
+        let (before, point) = (window.note(), window.offset_of(target.point)?);
+        let failed = |error| Refusal::TargetGone(format!("no note can be left on its window: {error}"));
+        window.write_note(&before.clone().pasted(id, point)).map_err(failed)?;
+        let unsent = before.unsent_at(point);
+        self.note_before = Some((before, point));
+        Ok(unsent)
+    }
+
+    fn note_nothing(&mut self, target: &Bound) {
+        let before = self.note_before.take();
+        self.settle_note(target, before.map(|(before, _)| before));
+    }
+
+    fn note_enter(&mut self, target: &Bound) {
+        let before = self.note_before.take();
+        self.settle_note(target, before.map(|(before, point)| before.emptied(point)));
     }
 
     fn may_press(&mut self, target: &Bound, chord: &Chord) -> Result<Self::Strokes, Refusal> {

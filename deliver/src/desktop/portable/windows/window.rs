@@ -4,7 +4,7 @@ use std::io;
 
 use windows_sys::Win32::{
     Foundation::{CloseHandle, FILETIME, HANDLE, HWND, LPARAM, POINT, RECT},
-    Graphics::Gdi::ClientToScreen,
+    Graphics::Gdi::{ClientToScreen, ScreenToClient},
     System::Threading::{
         GetProcessTimes, OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION, QueryFullProcessImageNameW,
     },
@@ -112,6 +112,16 @@ impl Window {
         identity.class.as_ref().is_none_or(|class| self.class() == *class)
             && identity.title.as_ref().is_none_or(|title| self.title() == *title)
             && identity.pid.is_none_or(|pid| self.thread_and_pid().1 == pid)
+    }
+
+    /// Where a point of the desktop lies in its inner area.
+    pub(super) fn offset_of(self, (x, y): (i32, i32)) -> Result<(i32, i32), Refusal> {
+        let mut point = POINT { x, y };
+        // SAFETY: the point outlives the call.
+        match unsafe { ScreenToClient(self.0, &raw mut point) } {
+            0 => Err(Refusal::TargetGone("its window was closed just now".into())),
+            _ => Ok((point.x, point.y)),
+        }
     }
 
     /// Where `offset`, or the middle, of its inner area lies on the desktop.

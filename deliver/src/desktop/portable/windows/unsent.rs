@@ -1,0 +1,80 @@
+//! The note of what may stand unsent in a window: a property of that window.
+//!
+//! A property holds a number alone. It is that of a global atom, whose name is the note.
+
+use std::io;
+
+use windows_sys::{
+    Win32::{
+        Foundation::HANDLE,
+        System::DataExchange::{GlobalAddAtomW, GlobalDeleteAtom, GlobalGetAtomNameW},
+        UI::WindowsAndMessaging::{GetPropW, RemovePropW, SetPropW},
+    },
+    core::PCWSTR,
+    w,
+};
+
+use super::window::Window;
+use crate::desktop::unsent::Note;
+
+const NOTE: PCWSTR = w!("TalkstickUnsent");
+/// Before the note in an atom's name, so that no other program's atom is taken for ours.
+const PREFIX: &str = "talkstick ";
+/// Longest name of an atom, in UTF-16 units, with its end.
+const NAME_UNITS_MAX: usize = 256;
+
+impl Window {
+    /// The note on it.
+    pub(super) fn note(self) -> Note {
+        // SAFETY: takes numbers and a constant text; a window that is no more has no property.
+        let note = unsafe { GetPropW(self.0, NOTE) };
+        // Any program may set any number: one that is no atom of ours tells nothing that can be read.
+        if note.is_null() { Note::default() } else { Note::read(text_of(atom_of(note)).unwrap_or_default().as_bytes()) }
+    }
+
+    /// Writes the note on it in place of the one that is there.
+    pub(super) fn write_note(self, note: &Note) -> io::Result<()> {
+        // SAFETY: takes numbers and a constant text; null where there was none.
+        let before = unsafe { GetPropW(self.0, NOTE) };
+        match note.text() {
+            Some(text) => self.set_note(&text)?,
+            // SAFETY: as above.
+            None => drop(unsafe { RemovePropW(self.0, NOTE) }),
+        }
+        if text_of(atom_of(before)).is_some() {
+            // SAFETY: the atom is one of ours, added when that note was written.
+            unsafe { GlobalDeleteAtom(atom_of(before)) };
+        }
+        Ok(())
+    }
+
+    fn set_note(self, text: &str) -> io::Result<()> {
+        let name: Vec<u16> = format!("{PREFIX}{text}\0").encode_utf16().collect();
+        // SAFETY: the name ends with a zero and outlives the call.
+        let atom = unsafe { GlobalAddAtomW(name.as_ptr()) };
+        if atom == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: takes numbers and a constant text.
+        if unsafe { SetPropW(self.0, NOTE, usize::from(atom) as HANDLE) } == 0 {
+            let error = io::Error::last_os_error();
+            // SAFETY: the atom is the one that was added.
+            unsafe { GlobalDeleteAtom(atom) };
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+fn atom_of(note: HANDLE) -> u16 {
+    u16::try_from(note as usize).unwrap_or_default()
+}
+
+/// The note that an atom of ours names.
+fn text_of(atom: u16) -> Option<String> {
+    let mut name = [0; NAME_UNITS_MAX];
+    // SAFETY: the buffer is as long as is said; an atom that does not exist gives 0.
+    let length = unsafe { GlobalGetAtomNameW(atom, name.as_mut_ptr(), NAME_UNITS_MAX as i32) };
+    let name = String::from_utf16_lossy(name.get(..length as usize)?);
+    name.strip_prefix(PREFIX).map(str::to_owned)
+}

@@ -1,0 +1,119 @@
+//! The note of what may stand unsent in a window: a property of that window.
+
+use x11rb::{
+    connection::Connection as _,
+    cookie::Cookie,
+    protocol::xproto::{AtomEnum, ConnectionExt as _, GetPropertyReply, PropMode, TranslateCoordinatesReply, Window},
+    wrapper::ConnectionExt as _,
+};
+
+use super::{
+    X11Desktop,
+    bind::Target,
+    connection::{Display, During as _, X, unless_gone},
+};
+use crate::{
+    MessageId,
+    desktop::{
+        Bound, Refusal, Unsent,
+        unsent::{NOTE_BYTES_MAX, Note},
+    },
+};
+
+const DOING: &str = "reading the note on the target";
+/// In 4-byte units, and one more, so that a longer note is seen to be none.
+const NOTE_UNITS_MAX: u32 = NOTE_BYTES_MAX as u32 / 4 + 1;
+
+/// Questions on their way about the note on a target, and where in its window the target's point lies.
+pub(super) struct AskedNote<'d> {
+    window: Window,
+    note: Cookie<'d, X, GetPropertyReply>,
+    point: Cookie<'d, X, TranslateCoordinatesReply>,
+}
+
+/// The note on a target, as last read or written.
+#[derive(Debug, Clone)]
+pub(super) struct OnTarget {
+    window: Window,
+    point: (i32, i32),
+    pub(super) note: Note,
+}
+
+impl Display {
+    pub(super) fn ask_for_note(&self, target: &Target) -> Result<AskedNote<'_>, Refusal> {
+        let (window, name, (x, y)) = (target.window, self.atoms._TALKSTICK_UNSENT, target.point);
+        let note = self.x.get_property(false, window, name, AtomEnum::ANY, 0, NOTE_UNITS_MAX).during(DOING)?;
+        let point = self.x.translate_coordinates(self.root, window, x, y).during(DOING)?;
+        Ok(AskedNote { window, note, point })
+    }
+
+    /// Writes a note with the requests that follow.
+    pub(super) fn write_note(&self, OnTarget { window, note, .. }: &OnTarget) -> Result<(), Refusal> {
+        const DOING: &str = "leaving a note on the target";
+        let (name, kind) = (self.atoms._TALKSTICK_UNSENT, self.atoms.UTF8_STRING);
+        let written = match note.text() {
+            Some(text) => self.x.change_property8(PropMode::REPLACE, *window, name, kind, text.as_bytes()),
+            None => self.x.delete_property(*window, name),
+        };
+        written.map(drop).during(DOING)
+    }
+}
+
+impl AskedNote<'_> {
+    pub(super) fn answer(self) -> Result<OnTarget, Refusal> {
+        let gone = || Refusal::TargetGone("its window was closed just now".into());
+        let note = unless_gone(self.note.reply(), DOING)?.ok_or_else(gone)?;
+        let point = unless_gone(self.point.reply(), DOING)?.ok_or_else(gone)?;
+        let note = if note.type_ == x11rb::NONE { Note::default() } else { Note::read(&note.value) };
+        Ok(OnTarget { window: self.window, point: (point.dst_x.into(), point.dst_y.into()), note })
+    }
+}
+
+impl OnTarget {
+    /// Whose text may stand in the target's box.
+    pub(super) fn unsent(&self) -> Option<Unsent> {
+        self.note.unsent_at(self.point)
+    }
+
+    /// As it is with the paste of `id`.
+    pub(super) fn pasted(&self, id: &MessageId) -> Self {
+        Self { note: self.note.clone().pasted(id, self.point), ..self.clone() }
+    }
+}
+
+impl X11Desktop {
+    /// Leaves the note that text of `id` may stand unsent in the target's box; says whose may already.
+    #[cfg(not(target_os = "macos"))]
+    pub(in crate::desktop) fn note_paste_of(
+        &mut self,
+        bound: &Bound,
+        id: &MessageId,
+    ) -> Result<Option<Unsent>, Refusal> {
+        let before = self.display.ask_for_note(&self.target(bound)?)?.answer()?;
+        self.display.write_note(&before.pasted(id))?;
+        let unsent = before.unsent();
+        self.note_before = Some(before);
+        Ok(unsent)
+    }
+
+    /// Puts the note back to what it was before the paste: nothing was typed.
+    #[cfg(not(target_os = "macos"))]
+    pub(in crate::desktop) fn note_nothing(&mut self) {
+        let Some(before) = self.note_before.take() else { return };
+        self.settle_note(&before);
+    }
+
+    /// The box is empty: Enter was pressed, and what was pasted had been read. Where the note cannot be changed, the next
+    /// message is doubted, and no more.
+    pub(in crate::desktop) fn note_enter(&mut self) {
+        let Some(OnTarget { window, point, note }) = self.note_before.take() else { return };
+        self.settle_note(&OnTarget { window, point, note: note.emptied(point) });
+    }
+
+    fn settle_note(&self, note: &OnTarget) {
+        let written = self.display.write_note(note).and_then(|()| self.display.x.flush().during("settling the note"));
+        if let Err(refusal) = written {
+            tracing::warn!(%refusal, "the note of unsent text stays on the target");
+        }
+    }
+}
