@@ -13,13 +13,7 @@ use std::path::{Path, PathBuf};
 use deliver::{DesktopLocks, HostGates, SurfaceKind};
 use lock_core::{Gate, LockKey, Owner, StoreConfig};
 
-use crate::{
-    backends, env_vars,
-    error::{CommandError, ErrorKind},
-    settings::Settings,
-    ui::Talk,
-    waiting,
-};
+use crate::{backends, error::CommandError, settings::Settings, ui::Talk, waiting};
 
 /// The gate that old senders lock.
 const SEED_KEY: &str = "messaging_pyautogui";
@@ -132,7 +126,7 @@ const NO_DISPLAY: &str = "none";
 /// The display of this process.
 #[cfg(all(unix, not(target_os = "macos")))]
 fn own_display() -> String {
-    env_vars::text(env_vars::DISPLAY).map_or_else(|| NO_DISPLAY.to_owned(), |display| name_of(&display))
+    crate::env_vars::text(crate::env_vars::DISPLAY).map_or_else(|| NO_DISPLAY.to_owned(), |display| name_of(&display))
 }
 
 #[cfg(target_os = "macos")]
@@ -142,7 +136,7 @@ fn own_display() -> String {
 
 #[cfg(windows)]
 fn own_display() -> String {
-    env_vars::text(env_vars::SESSIONNAME).unwrap_or_else(|| "console".to_owned())
+    crate::env_vars::text(crate::env_vars::SESSIONNAME).unwrap_or_else(|| "console".to_owned())
 }
 
 fn name_of(display: &str) -> String {
@@ -169,7 +163,7 @@ fn display_folder() -> Result<PathBuf, CommandError> {
 
 #[cfg(windows)]
 fn display_folder() -> Result<PathBuf, CommandError> {
-    let state = env_vars::path(env_vars::LOCALAPPDATA).ok_or_else(|| {
+    let state = crate::env_vars::path(crate::env_vars::LOCALAPPDATA).ok_or_else(|| {
         CommandError::config("LOCALAPPDATA is not set, so there is no place for the gate of the display")
     })?;
     Ok(state.join("talkstick").join("displays"))
@@ -180,7 +174,7 @@ fn display_folder() -> Result<PathBuf, CommandError> {
 fn make_private(folder: &Path) -> Result<(), CommandError> {
     let Some(own) = folder.parent() else { return Ok(()) };
     lock_core::private_folder(own).map_err(|error| {
-        CommandError::chain(ErrorKind::Config, &error)
+        CommandError::chain(crate::error::ErrorKind::Config, &error)
             .hint(format!("the gates of displays are kept in {}; nothing was typed", own.display()))
     })
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     MessageId,
     desktop::{
-        Bound, Refusal, Unsent,
+        Refusal, Unsent,
         unsent::{NOTE_BYTES_MAX, Note},
     },
 };
@@ -86,7 +86,7 @@ impl X11Desktop {
     #[cfg(not(target_os = "macos"))]
     pub(in crate::desktop) fn note_paste_of(
         &mut self,
-        bound: &Bound,
+        bound: &crate::desktop::Bound,
         id: &MessageId,
     ) -> Result<Option<Unsent>, Refusal> {
         let before = self.display.ask_for_note(&self.target(bound)?)?.answer()?;
