@@ -7,6 +7,8 @@ mod agent_window_fixtures;
 #[cfg(target_os = "linux")]
 mod applications;
 #[cfg(target_os = "linux")]
+mod backend_pages;
+#[cfg(target_os = "linux")]
 mod browser_fixtures;
 #[cfg(target_os = "linux")]
 mod crash_hygiene;
@@ -14,6 +16,8 @@ mod crash_hygiene;
 mod desktop_delivery;
 #[cfg(target_os = "linux")]
 mod display_fixtures;
+#[cfg(target_os = "linux")]
+mod flood;
 #[cfg(target_os = "linux")]
 mod stacked;
 #[cfg(target_os = "linux")]

@@ -5,14 +5,15 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::Duration,
 };
 
 use lock_core::{AcquireOptions, BlockingLock, LockKey, Moment, flock};
-use lock_file::{FileConfig, FileLock};
 
-use crate::measure::{compare, figure, median};
+use crate::{
+    measure::{compare, figure, median},
+    store,
+};
 
 const HOLD: Duration = Duration::from_millis(2);
 
@@ -36,7 +37,7 @@ pub(crate) fn take_turns(arguments: impl Iterator<Item = String>) {
     let taken = match whose.as_str() {
         "flock" => flock_turns(folder, turns, hold),
         "relay" => relay_turns(folder, turns, hold, (index, count)),
-        _ => our_turns(folder, turns, hold),
+        store => our_turns(store, folder, turns, hold),
     };
     for (since, until, ticket) in taken {
         crate::measure::say(&format!("{since} {until} {ticket}"));
@@ -50,9 +51,8 @@ fn held(hold: Duration) -> (u64, u64) {
     (since, Moment::now().since_boot_ns())
 }
 
-fn our_turns(folder: &Path, turns: usize, hold: Duration) -> Vec<(u64, u64, u64)> {
-    let store = FileLock::open(FileConfig::new(folder.join("locks"))).expect("opened");
-    let (lock, key) = (BlockingLock::new(Arc::new(store)), LockKey::new("bench").expect("a key"));
+fn our_turns(store: &str, folder: &Path, turns: usize, hold: Duration) -> Vec<(u64, u64, u64)> {
+    let (lock, key) = (BlockingLock::new(store::open(store, folder)), LockKey::new("bench").expect("a key"));
     let options = AcquireOptions::default().without_timeout();
     started();
     let turn = |_| {
@@ -185,10 +185,10 @@ fn run(whose: &str, hold: Duration) -> Vec<Turn> {
 }
 
 /// Five runs of each, in turn.
-pub(crate) fn measure() {
+pub(crate) fn measure(store: &str) {
     let (mut ours, mut theirs, mut relay, mut inversions, mut totals) = (vec![], vec![], vec![], 0, vec![]);
     for _ in 0..5 {
-        let turns = run("ours", HOLD);
+        let turns = run(store, HOLD);
         inversions += turns.windows(2).filter(|pair| pair[0].ticket > pair[1].ticket).count();
         let whole_ns = turns[turns.len() - 1].until_ns - turns[0].since_ns;
         let held_ns: u64 = turns.iter().map(|turn| turn.until_ns - turn.since_ns).sum();

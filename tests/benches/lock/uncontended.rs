@@ -3,18 +3,20 @@
 use std::{fs::File, hint::black_box, path::Path, sync::Arc, time::Duration};
 
 use lock_core::{AcquireOptions, BlockingLock, DistributedLock, DistributedLockExt, LockKey, Moment};
-use lock_file::{FileConfig, FileLock};
 
-use crate::measure::{compare, median};
+use crate::{
+    measure::{compare, median},
+    store,
+};
 
 const ROUNDS: usize = 5000;
 
 /// Interleaved rounds, so that the machine's mood is the same for all.
-pub(crate) fn measure() {
+pub(crate) fn measure(store: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let raw = File::create(folder.path().join("raw")).expect("a file");
     let mut guarded = fd_lock::RwLock::new(File::create(folder.path().join("guarded")).expect("a file"));
-    let ours = OurLock::open(folder.path());
+    let ours = OurLock::open(store, folder.path());
     let (mut raws, mut fd_locks, mut asyncs, mut blockings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         raws.push(timed(|| {
@@ -41,9 +43,8 @@ struct OurLock {
 }
 
 impl OurLock {
-    fn open(folder: &Path) -> Self {
-        let lock: Arc<dyn DistributedLock> =
-            Arc::new(FileLock::open(FileConfig::new(folder.join("locks"))).expect("opened"));
+    fn open(store: &str, folder: &Path) -> Self {
+        let lock = store::open(store, folder);
         let blocking = BlockingLock::new(Arc::clone(&lock));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let key = LockKey::new("uncontended").expect("a key");

@@ -3,26 +3,25 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use lock_core::{AcquireOptions, BlockingLock, LockKey};
-use lock_file::{FileConfig, FileLock};
 
 use crate::{
     measure::{compare, figure, median},
+    store,
     turns::{Turns, handovers},
 };
 
 const HOLD: Duration = Duration::from_millis(1);
 
 /// Measures the first handovers of a line of 1000 against those of a line of 8, then the processor time of 100 waiters.
-pub(crate) fn measure() {
-    let short: Vec<Duration> = (0..25).flat_map(|_| first_handovers(8)).collect();
-    let long = first_handovers(1000);
+pub(crate) fn measure(store: &str) {
+    let short: Vec<Duration> = (0..25).flat_map(|_| first_handovers(store, 8)).collect();
+    let long = first_handovers(store, 1000);
     compare("handover in a line of 1000 processes", median(long), "in a line of 8", median(short));
-    let spent = processor_time_of_waiting(100, Duration::from_secs(10));
+    let spent = processor_time_of_waiting(store, 100, Duration::from_secs(10));
     figure("processor time of 100 waiters over 10 s", &format!("{:.3} s", spent.as_secs_f64()));
 }
 
@@ -32,9 +31,8 @@ struct Line {
 }
 
 impl Line {
-    fn open(folder: &Path) -> Self {
-        let store = FileLock::open(FileConfig::new(folder.join("locks"))).expect("opened");
-        Self { lock: BlockingLock::new(Arc::new(store)), key: LockKey::new("bench").expect("a key") }
+    fn open(store: &str, folder: &Path) -> Self {
+        Self { lock: BlockingLock::new(store::open(store, folder)), key: LockKey::new("bench").expect("a key") }
     }
 
     fn until_waiting(&self, count: usize) {
@@ -45,11 +43,11 @@ impl Line {
 }
 
 /// At most 200 handovers, so that the line stays long.
-fn first_handovers(waiting: usize) -> Vec<Duration> {
+fn first_handovers(store: &str, waiting: usize) -> Vec<Duration> {
     let folder = tempfile::tempdir().expect("a folder");
-    let line = Line::open(folder.path());
+    let line = Line::open(store, folder.path());
     let guard = line.lock.acquire(&line.key, &AcquireOptions::default()).expect("acquired");
-    let mut processes = Turns::ready("ours", folder.path(), waiting, 1, HOLD);
+    let mut processes = Turns::ready(store, folder.path(), waiting, 1, HOLD);
     (0..waiting).for_each(|process| processes.start(process));
     line.until_waiting(waiting);
     guard.release().expect("released");
@@ -58,11 +56,11 @@ fn first_handovers(waiting: usize) -> Vec<Duration> {
     first
 }
 
-fn processor_time_of_waiting(waiting: usize, span: Duration) -> Duration {
+fn processor_time_of_waiting(store: &str, waiting: usize, span: Duration) -> Duration {
     let folder = tempfile::tempdir().expect("a folder");
-    let line = Line::open(folder.path());
+    let line = Line::open(store, folder.path());
     let _guard = line.lock.acquire(&line.key, &AcquireOptions::default()).expect("acquired");
-    let mut processes = Turns::ready("ours", folder.path(), waiting, 1, HOLD);
+    let mut processes = Turns::ready(store, folder.path(), waiting, 1, HOLD);
     (0..waiting).for_each(|process| processes.start(process));
     line.until_waiting(waiting);
     let spent = || -> HashMap<PathBuf, Duration> {
