@@ -74,6 +74,13 @@ impl Hand {
         self.sync();
     }
 
+    /// Whether the key is down, for whomever.
+    pub fn is_down(&self, keysym: u32) -> bool {
+        let keys = self.connection.query_keymap().expect("request").reply().expect("the keys").keys;
+        let key = self.keycode(keysym);
+        keys[usize::from(key / 8)] >> (key % 8) & 1 == 1
+    }
+
     /// Types small letters, digits and spaces.
     pub fn type_plainly(&self, text: &str) {
         text.chars().for_each(|character| self.chord(&[character.into()]));

@@ -116,7 +116,8 @@ pub trait Desktop: Send {
     /// Finds the window that `place` names and where to click in it. Touches nothing.
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal>;
 
-    /// Releases what a dead predecessor left behind (held keys and buttons of ours); says what it released.
+    /// Releases the keys and buttons that a dead predecessor left down; says what it released. What somebody else holds, it
+    /// refuses.
     fn sweep(&mut self, permit: &Permit<'_>) -> Result<Vec<String>, Refusal>;
 
     /// Moves and clicks, atomically with the check that `target` is what lies under the point.

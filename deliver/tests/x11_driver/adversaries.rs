@@ -243,13 +243,16 @@ fn a_server_that_somebody_else_holds_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn held_keys_are_swept_when_synthetic_and_respected_when_pressed_later() {
+fn keys_that_another_program_holds_are_neither_released_nor_mixed_with() {
     require!("Xvfb");
     let mut desk = Desk::with(1, Behaviour::default());
     let (mut driver, guard) = (desk.driver(), guard());
     let hand = Hand::on(desk.display());
     hand.press(&[key::CTRL]);
-    assert_eq!(driver.sweep(&guard.permit()).unwrap(), ["key Ctrl"]);
+    let refused = driver.sweep(&guard.permit());
+    assert_eq!(refused, Err(Refusal::Interference { device: "the keyboard: another program holds key Ctrl".into() }));
+    assert!(hand.is_down(key::CTRL));
+    hand.release(&[key::CTRL]);
     assert_eq!(driver.sweep(&guard.permit()).unwrap(), Vec::<String>::new());
     let place = desk.point(0);
     let target = paste(&mut driver, &guard, &place, "text").unwrap();

@@ -180,13 +180,16 @@ fn a_target_that_never_fetches_gets_no_enter() {
 }
 
 #[test]
-fn keys_that_somebody_holds_are_swept_or_respected() {
+fn keys_that_another_program_holds_are_neither_released_nor_mixed_with() {
     require!("Xvfb");
     let mut desk = Desk::with(1, Behaviour::default());
     let (mut driver, guard) = (desk.portable(), guard());
     let hand = Hand::on(desk.display());
     hand.press(&[key::CTRL]);
-    assert_eq!(driver.sweep(&guard.permit()).unwrap(), ["key Ctrl"]);
+    let refused = driver.sweep(&guard.permit());
+    assert_eq!(refused, Err(Refusal::Interference { device: "the keyboard: another program holds key Ctrl".into() }));
+    assert!(hand.is_down(key::CTRL));
+    hand.release(&[key::CTRL]);
     let target = paste(&mut driver, &guard, &desk.point(0), "text").unwrap();
     driver.await_fetched(&target, ONCE, soon()).unwrap();
     hand.press(&[key::SHIFT]);

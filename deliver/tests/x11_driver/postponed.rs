@@ -10,12 +10,17 @@ use deliver::{
 };
 use lock_core::{DistributedLock, Holder, LockKey};
 use lock_file::{FileConfig, FileLock};
-use tests::{hand::key, require};
+use tests::{
+    hand::{Hand, key},
+    require,
+};
 use tokio::sync::mpsc;
 use x11rb::{
     COPY_DEPTH_FROM_PARENT, COPY_FROM_PARENT, CURRENT_TIME,
     connection::Connection as _,
-    protocol::xproto::{ConnectionExt as _, CreateWindowAux, GrabMode, Window, WindowClass},
+    protocol::xproto::{
+        AutoRepeatMode, ChangeKeyboardControlAux, ConnectionExt as _, CreateWindowAux, GrabMode, Window, WindowClass,
+    },
     rust_connection::RustConnection,
 };
 
@@ -98,6 +103,32 @@ async fn a_person_is_waited_for_and_then_the_delivery_goes_through() {
 
 fn futures_now<T>(future: impl Future<Output = T>) -> T {
     tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(future))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_another_program_holds_are_waited_for_and_stay_down() {
+    require!("Xvfb");
+    let root = tempfile::tempdir().unwrap();
+    let mut desk = Desk::with(1, Behaviour::default());
+    let sender = Sender::of(desk.display(), root.path());
+    let stranger = Hand::on(desk.display());
+    let once = ChangeKeyboardControlAux::new().auto_repeat_mode(AutoRepeatMode::OFF);
+    desk.xvfb.connect().change_keyboard_control(&once).unwrap().check().unwrap();
+    for (held, name) in [(key::CTRL, "Ctrl"), (key::V, "v")] {
+        stranger.press(&[held]);
+        let (sending, _) = sender.send(desk.point(0), "too early", Duration::from_millis(300));
+        let receipt = sending.await.unwrap();
+        assert_eq!((receipt.state, receipt.typed), (State::Rejected, false), "{receipt:?}");
+        assert!(receipt.reason.unwrap().message.contains(&format!("another program holds key {name}")));
+        let (sending, mut told) = sender.send(desk.point(0), "then", DEADLINE);
+        heard(&mut told).await;
+        assert!(stranger.is_down(held));
+        stranger.release(&[held]);
+        assert_eq!(sending.await.unwrap().state, State::Submitted);
+    }
+    let submitted: Vec<_> = desk.settled().0.into_iter().map(|(_, text)| text).collect();
+    // The stranger's own letter was typed where the first delivery had left the focus.
+    assert_eq!(submitted.iter().map(|text| text.trim_start_matches('v')).collect::<Vec<_>>(), ["then", "then"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

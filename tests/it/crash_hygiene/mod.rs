@@ -4,8 +4,8 @@
 //! Right then no key is down, nothing is grabbed and the display answers; afterwards the journal or the sender tells the
 //! truth, the next holder delivers, and the person's clipboard is back with all its formats.
 //!
-//! The ordinary run stops them for a moment and takes every fourth step in the browser. The long form stops them for ten
-//! seconds and takes every step:
+//! The ordinary run stops them for a moment, and takes every fourth step in the browser and every third of portable senders.
+//! The long form stops them for ten seconds and takes every step:
 //!
 //! ```text
 //! TALKSTICK_TEST_RUNS=2 cargo test -p tests --test it crash_hygiene:: -- --nocapture
@@ -84,6 +84,29 @@ fn a_sender_killed_at_any_step_leaves_nothing_behind() {
     assert!(nth < STEPS_MAX, "it has more steps than were tried");
     person.finds_everything(scene.display());
     finish("sender killed at every step", vec![scene]);
+}
+
+/// Where keys are pressed one by one, the next holder releases those that a dead one left down.
+#[test]
+fn what_a_portable_sender_killed_at_any_step_leaves_down_is_released_by_the_next() {
+    require!("Xvfb");
+    let mut scene = Scene::with_portable_senders();
+    let (mut nth, mut left_down) = (1, 0);
+    let stride = if is_long() { 1 } else { 3 };
+    while nth < STEPS_MAX {
+        let before = scene.on_record();
+        let (struck, text, agent) = scene.strike(Client::Sender, nth, Blow::Kill);
+        let Struck::Yes(mut sender) = struck else { break };
+        sender.wait(READY_WITHIN);
+        scene.died(agent, text, before);
+        left_down += usize::from(scene.is_anything_down());
+        scene.next_holder(nth);
+        assert!(!scene.is_anything_down(), "after step {nth}");
+        nth += stride;
+    }
+    assert!(nth < STEPS_MAX, "it has more steps than were tried");
+    assert!(left_down > 0, "none was killed while it held a key");
+    finish("portable sender killed at every step", vec![scene]);
 }
 
 #[test]

@@ -17,7 +17,10 @@ use tests::{
 };
 use x11rb::{
     connection::Connection as _,
-    protocol::xproto::{ConnectionExt as _, CreateWindowAux, EventMask, GrabMode, GrabStatus, Window, WindowClass},
+    protocol::xproto::{
+        AutoRepeatMode, ChangeKeyboardControlAux, ConnectionExt as _, CreateWindowAux, EventMask, GrabMode, GrabStatus,
+        Window, WindowClass,
+    },
     rust_connection::RustConnection,
 };
 
@@ -50,6 +53,7 @@ pub(crate) struct Scene {
     unseen: Window,
     root: Root,
     sent: Vec<Sent>,
+    key_by_key: bool,
     /// The longest that the display did not answer a stranger.
     pub(crate) frozen: Duration,
     // Below what lives on it.
@@ -99,15 +103,38 @@ pub(crate) enum Struck {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::of("")
+    }
+
+    /// With senders that press key by key: one that dies in between leaves keys down.
+    pub(crate) fn with_portable_senders() -> Self {
+        let scene = Self { key_by_key: true, ..Self::of("desktop.driver = \"portable\"\n") };
+        // What is down must not be typed again and again, however long the next holder takes.
+        let once = ChangeKeyboardControlAux::new().auto_repeat_mode(AutoRepeatMode::OFF);
+        scene.stranger.change_keyboard_control(&once).expect("request").check().expect("no repeat");
+        scene
+    }
+
+    fn of(driver: &str) -> Self {
         let xvfb = Xvfb::start();
         let agents = AgentWindowsProcess::start(xvfb.display(), &Options { count: AGENTS + 1, ..Options::default() });
         let between = DisplayBetween::leading_to(xvfb.display());
         let place = |(nth, (x, y)): (usize, (i16, i16))| format!("[agents.Agent-{}]\npoint = [{x}, {y}]\n", nth + 1);
         let config: String = agents.windows().iter().map(|window| window.centre()).enumerate().map(place).collect();
-        let root = Root::new(between.display(), &config);
+        let root = Root::new(between.display(), &(driver.to_owned() + &config));
         let stranger = xvfb.connect();
         let unseen = unseen_window(&stranger);
-        Self { agents, between, stranger, unseen, root, sent: Vec::new(), frozen: Duration::ZERO, xvfb }
+        Self {
+            agents,
+            between,
+            stranger,
+            unseen,
+            root,
+            sent: Vec::new(),
+            key_by_key: false,
+            frozen: Duration::ZERO,
+            xvfb,
+        }
     }
 
     pub(crate) fn display(&self) -> &str {
@@ -137,13 +164,10 @@ impl Scene {
     /// Nothing is held or grabbed, and the display answers others.
     fn look_at_the_devices(&mut self, nth: usize) {
         let began = Instant::now();
-        let keys = self.stranger.query_keymap().expect("request").reply().expect("the display answers");
+        self.stranger.query_keymap().expect("request").reply().expect("the display answers");
         self.frozen = self.frozen.max(began.elapsed());
         assert!(began.elapsed() < FROZEN_MAX, "step {nth}: the display was frozen for {:?}", began.elapsed());
-        assert!(keys.keys.iter().all(|key| *key == 0), "step {nth}: a key is down: {:?}", keys.keys);
-        let root = self.stranger.setup().roots[0].root;
-        let pointer = self.stranger.query_pointer(root).expect("request").reply().expect("the pointer");
-        assert_eq!(u16::from(pointer.mask) & 0x1f00, 0, "step {nth}: a button is down");
+        assert!(self.key_by_key || !self.is_anything_down(), "step {nth}: a key or a button is down");
         let (now, mode, no_event) = (x11rb::CURRENT_TIME, GrabMode::ASYNC, EventMask::NO_EVENT);
         // Of a window that is not on the screen: refused for that, unless somebody has the device.
         let keyboard = self.stranger.grab_keyboard(false, self.unseen, now, mode, mode).expect("request");
@@ -152,6 +176,13 @@ impl Scene {
         let pointer = stranger.grab_pointer(false, unseen, no_event, mode, mode, unseen, x11rb::NONE, now);
         let status = pointer.expect("request").reply().expect("an answer").status;
         assert_eq!(status, GrabStatus::NOT_VIEWABLE, "step {nth}: pointer");
+    }
+
+    pub(crate) fn is_anything_down(&self) -> bool {
+        let keys = self.stranger.query_keymap().expect("request").reply().expect("the keys");
+        let root = self.stranger.setup().roots[0].root;
+        let pointer = self.stranger.query_pointer(root).expect("request").reply().expect("the pointer");
+        keys.keys.iter().any(|key| *key != 0) || u16::from(pointer.mask) & 0x1f00 != 0
     }
 
     /// Notes what the journal says of the sender that was killed.

@@ -97,7 +97,9 @@ impl System for X11 {
     }
 
     fn click(&mut self) -> Result<(), Refusal> {
-        self.hands()?.click()
+        self.eyes.note_click()?;
+        self.hands()?.click()?;
+        self.eyes.note_released()
     }
 
     fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
@@ -125,14 +127,15 @@ impl System for X11 {
     }
 
     fn press(&mut self, strokes: &Self::Strokes) -> Result<(), Refusal> {
+        self.eyes.note_strokes(strokes)?;
         self.eyes.note_paste();
         let hands = self.hands()?;
-        let pressed = strokes.iter().try_for_each(|stroke| hands.key(stroke.key, stroke.down));
-        if pressed.is_err() {
-            // Dropped, they release what they still hold.
+        if let Err(broke) = strokes.iter().try_for_each(|stroke| hands.key(stroke.key, stroke.down)) {
+            // Dropped, they release what they still hold. What they cannot, the next sender finds named.
             self.hands = None;
+            return Err(broke);
         }
-        pressed
+        self.eyes.note_released()
     }
 
     fn reached(&mut self, target: &Bound) -> Result<(), Refusal> {

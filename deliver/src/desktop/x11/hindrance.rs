@@ -37,6 +37,7 @@ impl X11Desktop {
 
     fn held_now(&self) -> Result<(), Refusal> {
         let pointer = self.display.x.query_pointer(self.display.root).during(DOING)?.reply().during(DOING)?;
+        self.refuse_held_by_strangers()?;
         self.refuse_held(pointer.mask.into())
     }
 

@@ -2,10 +2,13 @@
 
 use x11rb::{
     connection::Connection as _,
-    protocol::xproto::{ConnectionExt as _, KeyButMask, Keycode, Keysym, ModMask},
+    protocol::xproto::{ConnectionExt as _, KEY_PRESS_EVENT, KeyButMask, Keycode, Keysym, ModMask},
 };
 
-use super::connection::{Display, During as _};
+use super::{
+    connection::{Display, During as _},
+    own_input::Act,
+};
 use crate::desktop::{Chord, Refusal};
 
 const CAPS_LOCK: Keysym = 0xffe5;
@@ -32,6 +35,13 @@ pub(in crate::desktop) struct KeyStroke {
     pub(in crate::desktop) down: bool,
     /// The modifiers in force when it does; a foreign hotkey on exactly this would swallow it.
     pub(super) modifiers: u16,
+}
+
+impl KeyStroke {
+    /// The press of its key.
+    pub(super) const fn act(&self) -> Act {
+        (KEY_PRESS_EVENT, self.key)
+    }
 }
 
 impl Keyboard {

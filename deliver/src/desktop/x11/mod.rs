@@ -30,6 +30,7 @@ mod own_input;
 mod person;
 mod pointer;
 mod press;
+mod pressed;
 mod probe;
 mod screens;
 #[cfg(test)]

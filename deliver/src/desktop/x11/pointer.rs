@@ -26,7 +26,7 @@ const DOING: &str = "clicking";
 /// How long a window manager may take to raise the target.
 const RAISED_WITHIN: std::time::Duration = std::time::Duration::from_millis(500);
 /// The left button.
-const BUTTON: u8 = 1;
+pub(super) const BUTTON: u8 = 1;
 
 /// Where the pointer was before the first act, and where that act put it.
 #[derive(Debug, Clone, Copy)]
@@ -93,9 +93,11 @@ impl X11Desktop {
             return Ok(Clicked::Covered(there.chain));
         }
         still_permitted(permit)?;
+        self.display.name_pressed(&[(BUTTON_PRESS_EVENT, BUTTON)])?;
         for kind in [BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT] {
             self.display.fake_input(kind, BUTTON, (0, 0))?;
         }
+        self.display.all_released()?;
         // Stamped right behind the click; the event comes with the grab's own answer.
         let stamp = self.display.atoms._TALKSTICK_TIME;
         self.clicked_at.set(None);

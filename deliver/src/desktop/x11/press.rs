@@ -149,6 +149,8 @@ impl X11Desktop {
             self.display.write_note(&before.pasted(id))?;
             self.note_before = Some(before);
         }
+        let presses: Vec<_> = strokes.iter().filter(|stroke| stroke.down).map(KeyStroke::act).collect();
+        self.display.name_pressed(&presses)?;
         let mut went = Vec::new();
         for KeyStroke { key, down, .. } in strokes {
             self.display.fake_input(if *down { KEY_PRESS_EVENT } else { KEY_RELEASE_EVENT }, *key, (0, 0))?;
@@ -156,6 +158,7 @@ impl X11Desktop {
                 went.push(self.display.ask_where_it_went(*key, self.probe_window)?);
             }
         }
+        self.display.all_released()?;
         if let Some(offer) = &mut self.offer {
             // From the first keys on, fetches are for this paste; earlier ones were for something else.
             offer.pasted_at.get_or_insert_with(Moment::now);

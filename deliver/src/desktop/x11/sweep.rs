@@ -1,14 +1,14 @@
 //! Releasing what a dead predecessor left down.
 
-use x11rb::{
-    connection::Connection as _,
-    protocol::{
-        xinput::{ConnectionExt as _, DeviceType, InputStateData},
-        xproto::{BUTTON_RELEASE_EVENT, ConnectionExt as _, KEY_RELEASE_EVENT, Keycode},
+use x11rb::protocol::{
+    xinput::{ConnectionExt as _, DeviceType, InputStateData},
+    xproto::{
+        BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
+        QueryKeymapReply,
     },
 };
 
-use super::{X11Desktop, connection::During as _, keyboard::buttons};
+use super::{X11Desktop, connection::During as _, keyboard::buttons, own_input::Act, pressed};
 use crate::desktop::Refusal;
 
 const DOING: &str = "looking for held keys";
@@ -22,30 +22,82 @@ struct Down {
     buttons: [u8; 32],
 }
 
+impl Down {
+    fn holds(&self, (kind, number): Act) -> bool {
+        let bits = if kind == KEY_PRESS_EVENT { &self.keys } else { &self.buttons };
+        bits[usize::from(number / 8)] >> (number % 8) & 1 == 1
+    }
+
+    fn all(&self) -> impl Iterator<Item = Act> {
+        let acts = [KEY_PRESS_EVENT, BUTTON_PRESS_EVENT].into_iter();
+        acts.flat_map(|kind| (1..=u8::MAX).map(move |number| (kind, number))).filter(|act| self.holds(*act))
+    }
+}
+
 impl X11Desktop {
-    /// Releases keys and buttons that only synthetic input holds: what a real device holds is a person's.
+    /// Releases what a sender has named as its own and synthetic input still holds. What a real device holds is a person's,
+    /// and all the rest another program's: that is refused, and not touched.
     pub(super) fn release_left_down(&mut self) -> Result<Vec<String>, Refusal> {
         let keymap = self.display.x.query_keymap().during(DOING)?;
         let pointer = self.display.x.query_pointer(self.display.root).during(DOING)?;
+        let named = self.display.ask_for_pressed()?;
         let keymap = keymap.reply().during(DOING)?;
         let pointer = pointer.reply().during(DOING)?;
+        let named = pressed::named(named)?;
         self.keyboard_state = pointer.mask.into();
-        if keymap.keys.iter().all(|keys| *keys == 0) && buttons(pointer.mask.into()) == 0 {
-            return Ok(Vec::new());
+        let mut released = Vec::new();
+        if !is_any_down(&keymap) && buttons(pointer.mask.into()) == 0 {
+            if !named.is_empty() {
+                self.display.all_released()?;
+            }
+            return Ok(released);
         }
         let (synthetic, real) = self.look_at_devices()?;
-        let mut released = Vec::new();
-        for key in set_bits(&synthetic.keys, &real.keys) {
-            self.display.fake_input(KEY_RELEASE_EVENT, key, (0, 0))?;
-            released.push(format!("key {}", self.keyboard.name(key)));
+        let (shared, ours): (Vec<Act>, Vec<Act>) =
+            named.iter().filter(|act| synthetic.holds(**act)).partition(|act| real.holds(**act));
+        for act in ours {
+            let (kind, number) = act;
+            let up = if kind == KEY_PRESS_EVENT { KEY_RELEASE_EVENT } else { BUTTON_RELEASE_EVENT };
+            self.display.fake_input(up, number, (0, 0))?;
+            released.push(self.called(act));
         }
-        for button in set_bits(&synthetic.buttons, &real.buttons) {
-            self.display.fake_input(BUTTON_RELEASE_EVENT, button, (0, 0))?;
-            released.push(format!("button {button}"));
+        if shared.is_empty() {
+            self.display.all_released()?;
         }
         self.display.round_trip("releasing held keys")?;
-        self.display.x.flush().during(DOING)?;
+        self.refuse_strangers(&synthetic, &named).inspect_err(|_| {
+            tracing::info!(?released, "released what a dead sender left");
+        })?;
         Ok(released)
+    }
+
+    /// Refuses while synthetic input of another program holds anything.
+    pub(super) fn refuse_held_by_strangers(&self) -> Result<(), Refusal> {
+        let keymap = self.display.x.query_keymap().during(DOING)?.reply().during(DOING)?;
+        if !is_any_down(&keymap) {
+            return Ok(());
+        }
+        let named = pressed::named(self.display.ask_for_pressed()?)?;
+        self.refuse_strangers(&self.look_at_devices()?.0, &named)
+    }
+
+    fn refuse_strangers(&self, synthetic: &Down, named: &[Act]) -> Result<(), Refusal> {
+        match synthetic.all().find(|act| !named.contains(act)) {
+            None => Ok(()),
+            Some(act) => {
+                let device = if act.0 == KEY_PRESS_EVENT { "keyboard" } else { "mouse" };
+                Err(Refusal::Interference {
+                    device: format!("the {device}: another program holds {}", self.called(act)),
+                })
+            }
+        }
+    }
+
+    fn called(&self, (kind, number): Act) -> String {
+        match kind {
+            KEY_PRESS_EVENT => format!("key {}", self.keyboard.name(number)),
+            _ => format!("button {number}"),
+        }
     }
 
     /// What is down on the devices of synthetic input, and on the real ones.
@@ -72,32 +124,12 @@ impl X11Desktop {
     }
 }
 
+fn is_any_down(keymap: &QueryKeymapReply) -> bool {
+    keymap.keys.iter().any(|keys| *keys != 0)
+}
+
 fn merge(into: &mut [u8; 32], from: &[u8; 32]) {
     for (into, from) in into.iter_mut().zip(from) {
         *into |= from;
-    }
-}
-
-/// The numbers of the bits that are set in `ours` only.
-fn set_bits(ours: &[u8; 32], others: &[u8; 32]) -> Vec<Keycode> {
-    let set = |number: &u8| {
-        let (byte, bit) = (usize::from(*number / 8), *number % 8);
-        (ours[byte] & !others[byte]) >> bit & 1 == 1
-    };
-    (1..=u8::MAX).filter(set).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::set_bits;
-
-    #[test]
-    fn what_a_real_device_holds_is_not_released() {
-        let (mut ours, mut others) = ([0; 32], [0; 32]);
-        ours[4] = 0b0010_0000;
-        ours[31] = 0b1000_0000;
-        assert_eq!(set_bits(&ours, &others), [37, 255]);
-        others[4] = 0b0010_0000;
-        assert_eq!(set_bits(&ours, &others), [255]);
     }
 }

@@ -4,9 +4,15 @@
 //! concerns the watched windows, in order, before it answers the second look. So when nothing was logged and both looks saw the
 //! target, the keys between them went to it.
 
-use x11rb::protocol::xproto::{ConnectionExt as _, EventMask, InputFocus, Window};
+use x11rb::protocol::xproto::{BUTTON_PRESS_EVENT, ConnectionExt as _, EventMask, InputFocus, Window};
 
-use super::{X11Desktop, bind::Target, connection::During as _, keyboard::KeyStroke, pointer::Moved};
+use super::{
+    X11Desktop,
+    bind::Target,
+    connection::During as _,
+    keyboard::KeyStroke,
+    pointer::{BUTTON, Moved},
+};
 use crate::desktop::{Bound, Chord, Refusal};
 
 const DOING: &str = "looking at the target";
@@ -95,6 +101,25 @@ impl X11Desktop {
             }
         }
         Err(Refusal::Interference { device: "the keyboard focus: it does not come to rest".into() })
+    }
+
+    /// Names the button that another connection clicks next, until [`Self::note_released`].
+    pub(in crate::desktop) fn note_click(&self) -> Result<(), Refusal> {
+        self.display.name_pressed(&[(BUTTON_PRESS_EVENT, BUTTON)])?;
+        self.display.round_trip(DOING)
+    }
+
+    /// Names the keys that another connection presses next, until [`Self::note_released`].
+    pub(in crate::desktop) fn note_strokes(&self, strokes: &[KeyStroke]) -> Result<(), Refusal> {
+        let presses: Vec<_> = strokes.iter().filter(|stroke| stroke.down).map(KeyStroke::act).collect();
+        self.display.name_pressed(&presses)?;
+        self.display.round_trip(DOING)
+    }
+
+    /// Another connection has released all that it has pressed.
+    pub(in crate::desktop) fn note_released(&self) -> Result<(), Refusal> {
+        self.display.all_released()?;
+        self.display.round_trip(DOING)
     }
 
     /// Notes that keys are pressed from now on: fetches from before are not for this paste.
