@@ -11,9 +11,9 @@ use std::{
 use lock_core::Moment;
 use rustix::{
     event::{PollFd, PollFlags},
-    fd::{AsFd as _, OwnedFd},
+    fd::AsFd as _,
     io::Errno,
-    net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg},
+    net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, recv, send, sendmsg},
 };
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, Timestamp, Window};
 
@@ -21,7 +21,8 @@ use super::{
     KeeperCommand,
     folder::Meeting,
     frame::{FromKeeper, Inflow, ToKeeper, VERSION, frame},
-    watchdog::{BEGINS, ENDS, WATCHING},
+    watch::Watch,
+    watchdog::WATCHING,
 };
 use crate::desktop::{
     Refusal, Selection,
@@ -44,12 +45,6 @@ pub(in super::super) struct KeeperClient {
     heard: VecDeque<FromKeeper>,
     /// The window that owns the selections.
     pub(in super::super) window: Window,
-}
-
-/// Tells the keeper's watchdog about server grabs.
-#[derive(Debug)]
-pub(in super::super) struct Watch {
-    socket: OwnedFd,
 }
 
 impl KeeperClient {
@@ -97,7 +92,7 @@ impl KeeperClient {
         }
         client.window = window;
         await_watchdog(&says, until)?;
-        Ok((client, Watch { socket: says.into() }))
+        Ok((client, Watch::new(says.into())))
     }
 
     /// Asks for a selection to be owned with `text`, for a click at the time `after`, and waits for the server's word on it.
@@ -204,29 +199,7 @@ pub(in super::super) enum Offered {
     NoAnswer,
 }
 
-impl Watch {
-    /// Said before the server is grabbed: from now on the grab may last as long as the watchdog allows.
-    pub(in super::super) fn begins(&self) -> Result<(), Refusal> {
-        self.say(BEGINS)
-    }
-
-    /// Said after the grab was ended.
-    pub(in super::super) fn ends(&self) -> Result<(), Refusal> {
-        self.say(ENDS)
-    }
-
-    fn say(&self, word: u8) -> Result<(), Refusal> {
-        loop {
-            match send(&self.socket, &[word], QUIETLY | SendFlags::DONTWAIT) {
-                Ok(_) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(broke("telling the watchdog")(error.into())),
-            }
-        }
-    }
-}
-
-fn broke(during: &'static str) -> impl Fn(io::Error) -> Refusal {
+pub(super) fn broke(during: &'static str) -> impl Fn(io::Error) -> Refusal {
     move |error| Refusal::Disconnected { during, why: error.to_string() }
 }
 

@@ -30,9 +30,11 @@ mod reading;
 mod request;
 mod saved;
 mod server;
+mod watch;
 mod watchdog;
 
-pub(super) use client::{KeeperClient, Offered, Watch};
+pub(super) use client::{KeeperClient, Offered};
 pub use command::{KEEPER_VARIABLE, KeeperCommand, become_when_asked, run};
 pub use folder::is_running;
 pub(super) use frame::FromKeeper;
+pub(super) use watch::Watch;

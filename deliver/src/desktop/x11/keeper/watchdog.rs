@@ -25,7 +25,7 @@ pub(super) const GRAB_MAX: Duration = Duration::from_millis(100);
 
 /// How long it may last while its holder is not stopped: on a machine short of processor time a sender that is at work
 /// may need longer, and to cut it off would lose a delivery for nothing.
-const GRAB_MAX_AT_WORK: Duration = Duration::from_secs(1);
+pub(super) const GRAB_MAX_AT_WORK: Duration = Duration::from_secs(1);
 
 /// How soon a sender that is late but at work is looked at again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
