@@ -25,6 +25,9 @@ impl Change<'_> {
         if self.key.table().is_withdrawn(request.id) {
             return Err(Trouble::Withdrawn);
         }
+        if let Some(entered) = self.enter_behind_ours(request)? {
+            return Ok(entered);
+        }
         let mut line = self.line()?;
         if let Some(answer) = self.answer_again(request.id, &line) {
             return Ok(answer);
@@ -74,7 +77,7 @@ impl Change<'_> {
     }
 
     /// Puts a ticket of ours in line, behind a file that is locked by now.
-    fn insert(&mut self, line: &mut Vec<Entry>, ticket: &Waiting) -> Result<(), Trouble> {
+    pub(crate) fn insert(&mut self, line: &mut Vec<Entry>, ticket: &Waiting) -> Result<(), Trouble> {
         let entry = Entry {
             ticket: ticket.number,
             request: ticket.request.id,

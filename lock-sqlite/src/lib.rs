@@ -6,6 +6,7 @@
 
 mod backend;
 mod baton;
+mod behind;
 mod breaking;
 mod busy;
 mod change;

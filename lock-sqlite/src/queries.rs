@@ -3,7 +3,7 @@
 //! Numbers are 64 bits without a sign here and with one in SQLite: they are stored bit by bit, and those that SQL compares
 //! (tickets: the clock in microseconds) stay far below the sign.
 
-use lock_core::{FencingToken, LockKey, Owner, Priority, Request, RequestId, SecretHash};
+use lock_core::{FencingToken, LockKey, Owner, Priority, Request, RequestId, SecretHash, queue};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params, types::Type};
 
 use crate::entry::{Entry, Record, Rest};
@@ -70,6 +70,39 @@ pub(crate) fn line(db: &Connection, key: &LockKey) -> Result<Vec<Entry>> {
         "SELECT ticket, request, process, pid, start, since_us, passed, priority, rest FROM tickets WHERE key = ?1",
     )?;
     statement.query_map([key.as_str()], read_entry)?.collect()
+}
+
+/// What a newcomer need know of a line that it stands behind, without its rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tail {
+    /// How many wait.
+    pub(crate) waiting: usize,
+    /// How many of them are of this process.
+    pub(crate) ours: usize,
+    /// How many go before a new ticket of this priority, as long as nobody has aged.
+    pub(crate) ahead: usize,
+    pub(crate) ticket_last: u64,
+    /// Whether a ticket has aged or is passed over: then only the whole line tells who goes first.
+    pub(crate) is_unusual: bool,
+}
+
+/// Looks at the end of a line. One pass over its rows inside SQLite, a tenth of what reading them costs.
+pub(crate) fn tail(db: &Connection, key: &LockKey, process: u64, priority: Priority) -> Result<Tail> {
+    let mut statement = db.prepare_cached(
+        "SELECT count(*), count(*) FILTER (WHERE process = ?2), count(*) FILTER (WHERE priority >= ?3),
+                coalesce(max(ticket), 0), count(*) FILTER (WHERE passed >= ?4 OR rest <> 0) > 0
+         FROM tickets WHERE key = ?1",
+    )?;
+    statement.query_row(params![key.as_str(), signed(process), priority as u8, queue::PASSED_MAX], |row| {
+        let counted = |at| row.get::<_, u32>(at).map(|count| count as usize);
+        Ok(Tail {
+            waiting: counted(0)?,
+            ours: counted(1)?,
+            ahead: counted(2)?,
+            ticket_last: unsigned(row, 3)?,
+            is_unusual: row.get(4)?,
+        })
+    })
 }
 
 /// Host and label of a ticket.
