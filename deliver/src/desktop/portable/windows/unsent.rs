@@ -78,3 +78,34 @@ fn text_of(atom: u16) -> Option<String> {
     let name = String::from_utf16_lossy(name.get(..length as usize)?);
     name.strip_prefix(PREFIX).map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use windows_sys::Win32::UI::WindowsAndMessaging::{CreateWindowExW, DestroyWindow, HWND_MESSAGE};
+
+    use super::*;
+
+    #[test]
+    fn a_note_is_on_its_window_and_leaves_no_atom_behind() {
+        let (class, none) = (w!("STATIC"), std::ptr::null_mut());
+        // SAFETY: constant texts, numbers and nothing.
+        let window =
+            unsafe { CreateWindowExW(0, class, NOTE, 0, 0, 0, 1, 1, HWND_MESSAGE, none, none, std::ptr::null()) };
+        let (window, id) = (Window(window), "m1".parse().unwrap());
+        assert_eq!(window.note(), Note::default());
+        let note = Note::default().pasted(&id, (10, -20));
+        window.write_note(&note).unwrap();
+        assert_eq!(window.note(), note);
+        // SAFETY: takes numbers and a constant text.
+        let atom = atom_of(unsafe { GetPropW(window.0, NOTE) });
+        window.write_note(&note.emptied((10, -20))).unwrap();
+        assert_eq!((window.note(), text_of(atom)), (Note::default(), None));
+        // SAFETY: takes numbers and a constant text: what another program may do.
+        assert_ne!(unsafe { SetPropW(window.0, NOTE, 7 as HANDLE) }, 0);
+        assert_eq!(window.note(), Note::read(b""));
+        window.write_note(&Note::default()).unwrap();
+        assert_eq!(window.note(), Note::default());
+        // SAFETY: it is ours.
+        unsafe { DestroyWindow(window.0) };
+    }
+}
