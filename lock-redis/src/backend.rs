@@ -30,7 +30,7 @@ use crate::{
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// The schemes of its URLs.
-pub const SCHEMES: [&str; 3] = ["redis", "rediss", "redis+unix"];
+pub const SCHEMES: [&str; 4] = ["redis", "rediss", "redis+unix", "redis+sentinel"];
 
 /// Locks on a Redis server, for all hosts that reach it.
 ///

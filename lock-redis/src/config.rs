@@ -46,6 +46,13 @@ pub enum Address {
     },
     /// `redis+unix:///path/of/socket`.
     Unix(PathBuf),
+    /// `redis+sentinel://host:port,host:port/master`: wherever these Sentinels say that the master is.
+    Sentinel {
+        /// Names or addresses of their hosts, and their ports.
+        sentinels: Vec<(String, u16)>,
+        /// How they call the master.
+        master: String,
+    },
 }
 
 impl fmt::Display for Address {
@@ -53,14 +60,19 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp { host, port, tls } => {
                 let scheme = if *tls { "rediss" } else { "redis" };
-                match host.contains(':') {
-                    true => write!(f, "{scheme}://[{host}]:{port}"),
-                    false => write!(f, "{scheme}://{host}:{port}"),
-                }
+                write!(f, "{scheme}://{}", place(host, *port))
             }
             Self::Unix(path) => write!(f, "redis+unix://{}", path.display()),
+            Self::Sentinel { sentinels, master } => {
+                let places: Vec<String> = sentinels.iter().map(|(host, port)| place(host, *port)).collect();
+                write!(f, "redis+sentinel://{}/{master}", places.join(","))
+            }
         }
     }
+}
+
+fn place(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// Files for TLS, in PEM.
@@ -76,7 +88,7 @@ pub struct TlsFiles {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RedisConfig {
-    /// The server.
+    /// The server, or who knows where it is.
     pub address: Address,
     /// Its database.
     pub database: u32,

@@ -33,6 +33,12 @@ pub(crate) enum Trouble {
     ClientUnknown { server: String, source: RedisError },
     #[error("{server} does not speak TLS; use redis:// for it, or the port where it does")]
     NoTls { server: String, source: RedisError },
+    #[error("no Sentinel of {server} can be asked for the master; check their addresses")]
+    NoSentinel { server: String, source: RedisError },
+    #[error(
+        "the Sentinels of {server} know no master `{name}`; `redis-cli -p 26379 SENTINEL MASTERS` lists those they know"
+    )]
+    UnknownMaster { server: String, name: String },
     #[error("cannot read {}, which TLS needs", path.display())]
     File { path: PathBuf, source: Arc<io::Error> },
     #[error("the certificates or the key for {server} are not usable PEM")]
@@ -119,6 +125,7 @@ impl Trouble {
             self,
             Self::Unreachable { .. }
                 | Self::HungUp { .. }
+                | Self::NoSentinel { .. }
                 | Self::Broke { .. }
                 | Self::Silent { .. }
                 | Self::Replica { .. }

@@ -17,6 +17,7 @@ mod link;
 mod observe;
 mod reply;
 mod scripts;
+mod sentinel;
 mod server;
 mod url;
 mod waiting;

@@ -74,7 +74,11 @@ impl Link {
             let failure = match self.in_time(run(live.connection.clone(), script, keys, arguments)).await {
                 Ok(Ok(value)) => return Ok(Answer { value, sent, live }),
                 Ok(Err(error)) if error.is_unrecoverable_error() => self.failed(error, script.name),
-                Ok(Err(error)) => return Err(self.failed(error, script.name)),
+                Ok(Err(error)) => match self.failed(error, script.name) {
+                    // It was the master when we connected; who is it now is asked for with the next connection.
+                    trouble @ Trouble::Replica { .. } => trouble,
+                    trouble => return Err(trouble),
+                },
                 Err(silent) => silent,
             };
             self.forget(&live);

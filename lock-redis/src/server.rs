@@ -14,6 +14,7 @@ use crate::{
     error::{Trouble, VERSION_MIN},
     handshake,
     reply::text,
+    sentinel,
 };
 
 /// What the errors of connecting name in the place of a script.
@@ -23,7 +24,8 @@ const HANDSHAKE: &str = "the handshake";
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) config: Arc<RedisConfig>,
-    client: Client,
+    /// To the one server; `None` where Sentinels say which it is.
+    client: Option<Client>,
     /// Where our wake-ups are published.
     channel: String,
 }
@@ -31,7 +33,10 @@ pub(crate) struct Server {
 impl Server {
     /// Reads the certificates; nothing is sent yet.
     pub(crate) fn new(config: Arc<RedisConfig>, channel: String) -> Result<Self, Trouble> {
-        let client = client(&config)?;
+        let client = match &config.address {
+            Address::Sentinel { .. } => None,
+            address => Some(client(&config, address)?),
+        };
         Ok(Self { config, client, channel })
     }
 
@@ -39,17 +44,28 @@ impl Server {
     ///
     /// Must run on a tokio runtime: the connection lives there.
     pub(crate) async fn connect(&self, push: impl AsyncPushSender) -> Result<MultiplexedConnection, Trouble> {
-        match tokio::time::timeout(self.config.timeout, self.connect_patiently(push)).await {
+        let client = match (&self.client, &self.config.address) {
+            (None, Address::Sentinel { sentinels, master }) => {
+                client(&self.config, &sentinel::master(&self.config, sentinels, master).await?)?
+            }
+            (Some(client), _) => client.clone(),
+            (None, address) => client(&self.config, address)?,
+        };
+        match tokio::time::timeout(self.config.timeout, self.connect_patiently(&client, push)).await {
             Ok(connected) => connected,
             Err(_) => Err(Trouble::Silent { server: self.config.name(), after: self.config.timeout }),
         }
     }
 
-    async fn connect_patiently(&self, push: impl AsyncPushSender) -> Result<MultiplexedConnection, Trouble> {
+    async fn connect_patiently(
+        &self,
+        client: &Client,
+        push: impl AsyncPushSender,
+    ) -> Result<MultiplexedConnection, Trouble> {
         // Answers are timed by `Link`, which works outside a runtime too.
         let how =
             AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None).set_push_sender(push);
-        let connected = self.client.get_multiplexed_async_connection_with_config(&how).await;
+        let connected = client.get_multiplexed_async_connection_with_config(&how).await;
         let mut connection = connected.map_err(|error| self.not_connected(error))?;
         let about = redis::cmd("HELLO").query_async(&mut connection).await.map_err(|error| self.refused(error))?;
         self.check(&about)?;
@@ -87,17 +103,21 @@ impl Server {
     }
 }
 
-fn client(config: &RedisConfig) -> Result<Client, Trouble> {
+fn client(config: &RedisConfig, address: &Address) -> Result<Client, Trouble> {
     let failed = |source| Trouble::Unreachable { server: config.name(), source };
-    let address = match &config.address {
+    let place = match address {
         Address::Tcp { host, port, tls: false } => ConnectionAddr::Tcp(host.clone(), *port),
         Address::Tcp { host, port, tls: true } => {
             ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
         }
         Address::Unix(path) => ConnectionAddr::Unix(path.clone()),
+        // They are asked for the address of one server first.
+        Address::Sentinel { master, .. } => {
+            return Err(Trouble::UnknownMaster { server: config.name(), name: master.clone() });
+        }
     };
-    let info = address.into_connection_info().map_err(failed)?.set_redis_settings(login(config));
-    match &config.address {
+    let info = place.into_connection_info().map_err(failed)?.set_redis_settings(login(config));
+    match address {
         Address::Tcp { tls: true, .. } => with_certificates(config, info),
         _ => Client::open(info).map_err(failed),
     }

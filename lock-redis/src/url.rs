@@ -1,5 +1,5 @@
-//! URLs: `redis://[user[:password]@]host[:port][/db]`, `rediss://` the same with TLS, `redis+unix:///socket[?db=N]`; all of
-//! them with `?prefix=TEXT`.
+//! URLs: `redis://[user[:password]@]host[:port][/db]`, `rediss://` the same with TLS, `redis+unix:///socket[?db=N]`,
+//! `redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/master[/db]`; all of them with `?prefix=TEXT`.
 
 use lock_core::{Error, StoreConfig};
 
@@ -7,6 +7,8 @@ use crate::config::{Address, PREFIX_BYTES_MAX, Password, RedisConfig};
 
 /// Where Redis listens unless told otherwise.
 const PORT: u16 = 6379;
+/// Where Sentinel does.
+const SENTINEL_PORT: u16 = 26379;
 
 impl RedisConfig {
     /// Reads a URL; what it does not say has its default.
@@ -19,9 +21,9 @@ impl RedisConfig {
         let mut config = match scheme {
             "redis" | "rediss" => of_host(rest, scheme == "rediss")?,
             "redis+unix" => of_socket(rest)?,
-            "redis+sentinel" => return Err(wrong("Sentinel is not built yet; name the master with redis://HOST")),
+            "redis+sentinel" => of_sentinels(rest)?,
             "redis+cluster" => return Err(wrong("Cluster is not built yet; use a single server with redis://HOST")),
-            _ => return Err(wrong("known schemes are redis, rediss and redis+unix")),
+            _ => return Err(wrong("known schemes are redis, rediss, redis+unix and redis+sentinel")),
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
@@ -71,23 +73,43 @@ fn wrong(what: &str) -> Error {
 }
 
 fn of_host(rest: &str, tls: bool) -> Result<RedisConfig, Error> {
-    // A password may hold any character but these three, percent-coded where it is not plain.
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (credentials, place) = match authority.rsplit_once('@') {
-        Some((credentials, place)) => (Some(credentials), place),
-        None => (None, authority),
-    };
-    let (host, port) = host_and_port(place)?;
+    let (credentials, place, path) = parts(rest);
+    let (host, port) = host_and_port(place, PORT)?;
     let mut config = RedisConfig::new(Address::Tcp { host, port, tls });
-    if let Some(credentials) = credentials {
-        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-        config.user = Some(decoded(user)?).filter(|user| !user.is_empty());
-        config.password = Some(decoded(password)?).filter(|text| !text.is_empty()).map(Password::new);
-    }
+    log_in(&mut config, credentials)?;
     if !path.is_empty() {
         config.database = database(path)?;
     }
     Ok(config)
+}
+
+fn of_sentinels(rest: &str) -> Result<RedisConfig, Error> {
+    let (credentials, places, path) = parts(rest);
+    let sentinels: Result<_, Error> = places.split(',').map(|place| host_and_port(place, SENTINEL_PORT)).collect();
+    let (master, number) = path.split_once('/').unwrap_or((path, ""));
+    if master.is_empty() {
+        return Err(wrong("it names no master: redis+sentinel://HOST,HOST/MASTER"));
+    }
+    let mut config = RedisConfig::new(Address::Sentinel { sentinels: sentinels?, master: decoded(master)? });
+    log_in(&mut config, credentials)?;
+    if !number.is_empty() {
+        config.database = database(number)?;
+    }
+    Ok(config)
+}
+
+/// Credentials, place and path. A password may hold any character but `/`, `?` and `#`, percent-coded where it is not plain.
+fn parts(rest: &str) -> (&str, &str, &str) {
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (credentials, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+    (credentials, place, path)
+}
+
+fn log_in(config: &mut RedisConfig, credentials: &str) -> Result<(), Error> {
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    config.user = Some(decoded(user)?).filter(|user| !user.is_empty());
+    config.password = Some(decoded(password)?).filter(|text| !text.is_empty()).map(Password::new);
+    Ok(())
 }
 
 fn of_socket(rest: &str) -> Result<RedisConfig, Error> {
@@ -97,7 +119,7 @@ fn of_socket(rest: &str) -> Result<RedisConfig, Error> {
     }
 }
 
-fn host_and_port(place: &str) -> Result<(String, u16), Error> {
+fn host_and_port(place: &str, default: u16) -> Result<(String, u16), Error> {
     let (host, port) = match place.strip_prefix('[') {
         Some(rest) => {
             let (host, behind) = rest.split_once(']').ok_or_else(|| wrong("a `[` without `]` in the host"))?;
@@ -109,7 +131,7 @@ fn host_and_port(place: &str) -> Result<(String, u16), Error> {
         return Err(wrong("it names no host"));
     }
     let port =
-        port.map_or(Ok(PORT), |text| text.parse().map_err(|_| wrong("the port must be a number up to 65535")))?;
+        port.map_or(Ok(default), |text| text.parse().map_err(|_| wrong("the port must be a number up to 65535")))?;
     Ok((host.to_owned(), port))
 }
 
@@ -146,6 +168,7 @@ mod tests {
             ("redis://h:7/3", "redis://h:7/3"),
             ("rediss://[::1]:7", "rediss://[::1]:7/0"),
             ("redis://u:p%40ss@h?prefix=team%3A", "redis://h:6379/0?prefix=team:"),
+            ("redis+sentinel://u:p@a,[::1]:7/main/2", "redis+sentinel://a:26379,[::1]:7/main/2"),
             ("redis+unix:///run/r%20s.sock?db=2&prefix=x", "redis+unix:///run/r s.sock?db=2&prefix=x"),
         ] {
             assert_eq!(RedisConfig::parse(url).unwrap().name(), name, "{url}");
@@ -166,7 +189,9 @@ mod tests {
             ("redis://h?x=1", "prefix=TEXT"),
             ("redis://h?prefix={a}", "braces"),
             ("redis+unix://x", "absolute"),
-            ("redis+sentinel://h", "not built yet"),
+            ("redis+sentinel://u:secret@h", "names no master"),
+            ("redis+sentinel://u:secret@h,/m", "no host"),
+            ("redis+sentinel://h/m/x", "database"),
             ("redis+cluster://h", "not built yet"),
             ("http://h", "known schemes"),
         ] {

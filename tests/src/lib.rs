@@ -34,6 +34,8 @@ pub mod program;
 #[cfg(target_os = "linux")]
 pub mod proxy;
 #[cfg(target_os = "linux")]
+pub mod redis_sentinel;
+#[cfg(target_os = "linux")]
 pub mod redis_server;
 #[cfg(target_os = "linux")]
 pub mod terminal_messages;

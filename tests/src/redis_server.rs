@@ -83,10 +83,18 @@ impl RedisServer {
     /// # Panics
     /// When redis-cli fails.
     pub fn tell(&self, words: &[&str]) -> String {
+        self.ask(words).unwrap_or_else(|error| panic!("redis-cli {words:?}: {error}"))
+    }
+
+    /// As [`RedisServer::tell`], where the server may be away or end the connection just then.
+    ///
+    /// # Errors
+    /// What redis-cli says.
+    pub fn ask(&self, words: &[&str]) -> Result<String, String> {
         let mut cli = isolated("redis-cli", self.home.path());
         let output = cli.arg("-s").arg(self.socket()).args(words).output().expect("redis-cli starts");
-        assert!(output.status.success(), "redis-cli {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
     fn until_ready(&self) {

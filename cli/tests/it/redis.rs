@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
-use tests::{proxy::Proxy, redis_server::RedisServer, require};
+use tests::{proxy::Proxy, redis_sentinel::RedisSentinel, redis_server::RedisServer, require};
 
 use crate::run_fixture::{Home, Running, is_alive, json, text, until};
 
@@ -240,4 +240,26 @@ fn json_of_a_run_names_token_and_ticket() {
     let said = json(&output);
     assert!(said["token"].as_u64().unwrap() > 1_600_000_000_000_000, "{said}");
     assert_eq!((said["outcome"].clone(), said["exit"].clone()), ("ran".into(), 0.into()));
+}
+
+#[test]
+fn a_master_that_sentinel_names_is_used_by_every_command() {
+    require!("redis-server", "redis-cli");
+    let port = tests::redis_server::free_port();
+    let shared = Shared::start_with(&["--port", &port.to_string()]);
+    let sentinel = RedisSentinel::watch("swarm", port, Duration::from_secs(5));
+    let url = format!("redis+sentinel://127.0.0.1:{}/swarm", sentinel.port());
+    shared.home.write("talkstick.toml", &format!("lock.backend = \"{url}\"\n"));
+    let (run, _child) = shared.start_run();
+    let status = text(&shared.home.talkstick(&["status"]).output().unwrap().stdout);
+    assert!(status.starts_with("k: sh (pid "), "{status}");
+    let token = shared.holder_token().to_string();
+    let broken = shared.home.talkstick(&["break", "k", "--token", &token]).output().unwrap();
+    assert_eq!(broken.status.code(), Some(0), "{}", text(&broken.stderr));
+    assert_eq!(run.end_with_output().status.code(), Some(76));
+    let doctor = text(&shared.home.talkstick(&["doctor"]).output().unwrap().stdout);
+    assert!(doctor.contains("redis rights: all that locking needs"), "{doctor}");
+    let other = shared.home.talkstick(&["--backend", &format!("{url}s"), "status"]).output().unwrap();
+    assert_eq!(other.status.code(), Some(9));
+    assert!(text(&other.stderr).contains("know no master `swarms`"), "{}", text(&other.stderr));
 }

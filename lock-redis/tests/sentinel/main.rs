@@ -1,0 +1,8 @@
+//! Locks on the master that a real Sentinel names.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+mod conformance;
+mod failover;
+mod site;
