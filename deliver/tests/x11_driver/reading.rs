@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deliver::{
-    agent_windows::Behaviour,
+    agent_windows::{Behaviour, Fetch},
     desktop::{Desktop as _, FetchRule, Fetched, Selection},
 };
 use lock_core::Moment;
@@ -37,7 +37,7 @@ fn fetched(behaviour: Behaviour) -> (Fetched, Duration) {
 fn a_target_that_has_read_the_text_is_done() {
     require!("Xvfb");
     let (fetched, took) = fetched(Behaviour::default());
-    assert_eq!(fetched, Fetched { by_target: 1, by_others: 0, read: true });
+    assert_eq!((fetched.by_target, fetched.by_others, fetched.read), (1, 0, true));
     assert!(took < QUIET, "{took:?}");
 }
 
@@ -107,4 +107,15 @@ fn a_request_in_the_keeper_s_own_name_changes_nothing() {
     }
     let written = stranger.get_property(false, keeper, into, AtomEnum::ANY, 0, 100).unwrap().reply().unwrap();
     assert_eq!(written.value, b"", "the text is no clock");
+}
+
+/// The server's time for its answers counts from each question of a long wait.
+#[test]
+fn a_target_that_takes_long_is_woken_all_the_while() {
+    require!("Xvfb");
+    let behaviour = Behaviour { fetch: Fetch::AfterMs(2300), ..Behaviour::default() };
+    let desk = Desk::with(1, behaviour);
+    let rule = FetchRule { nudge: Some(Duration::from_millis(10)), ..ONCE };
+    deliver(&mut desk.driver(), &guard(), &desk.point(0), "text", rule).unwrap();
+    assert_eq!(desk.submitted(1), [(0, "text".into())]);
 }

@@ -151,6 +151,8 @@ impl X11Desktop {
 
     /// Moves the pointer by a pixel and back, for targets that notice what they were sent only at the next event.
     pub(super) fn nudge_pointer(&self, target: &Target) -> Result<(), Refusal> {
+        // The wait for the target may have been longer than the server may take.
+        self.display.answer_soon();
         let there = self.display.under_pointer(&target.chain)?;
         // A pointer that somebody has moved away is theirs.
         if there.position != target.point {

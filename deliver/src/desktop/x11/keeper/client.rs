@@ -86,6 +86,8 @@ impl KeeperClient {
                 format!("its clipboard keeper speaks version {version}, this program {VERSION}; end that program");
             return Err(Meet::Refused(why));
         }
+        // A keeper that is starting, or late, may have taken longer than the server may.
+        display.answer_soon();
         if read_nonce(display, window).map_err(|refusal| Meet::Refused(refusal.to_string()))? != Some(nonce) {
             // The keeper of a display of the same number that is gone: it ends as soon as it notices.
             return Err(Meet::Nobody(io::Error::other("the keeper found serves another display")));
