@@ -23,8 +23,9 @@ pub struct Profile {
     pub multiline: bool,
     /// How often the target fetches the text before it has read it.
     pub fetches: u32,
-    /// How many requests for whatever format one paste makes, as counted; 0: not known. After fewer, the quiet before Enter
-    /// is ten times as long.
+    /// How many requests for whatever format one paste makes, as counted; 0: not known. After another number the quiet before
+    /// Enter is ten times as long, and an Enter that is not followed by the rest is claimed as `uncertain`: the receipt says
+    /// how many there were.
     pub requests: u32,
     /// No further request for this long before Enter, and half as long after it before the lock is passed on: Enter wakes
     /// a target that slept on an answer, and who then has more to ask does so at once.
@@ -70,7 +71,8 @@ impl Profile {
         Some(match name {
             "chat" => chat,
             // The first of two reads is not the one that is inserted, and the insertion asks for the list of formats four
-            // times more: 15 lists and 2 texts in each of thousands of pastes. Now and then it sleeps on a served request
+            // times more: 15 lists and 2 texts in each of thousands of pastes into plain text boxes. When the clipboard changes
+            // hands before the page has taken the text in, Chromium inserts nothing. Now and then it sleeps on a served request
             // until the next event, which the nudge is.
             "chromium" => {
                 let (quiet, nudge) = (Duration::from_millis(20), Some(Duration::from_millis(10)));
@@ -90,6 +92,7 @@ impl Profile {
         FetchRule {
             fetches: self.fetches,
             requests: self.requests,
+            until_finished: false,
             quiet: self.quiet,
             until_read: self.until_read,
             nudge: self.nudge,

@@ -33,6 +33,12 @@ pub struct Fetched {
     pub by_others: u32,
     /// The target is seen to be done: it asked for nothing but the text, and has deleted each copy that it was given.
     pub read: bool,
+    /// Its requests for whatever format, the refused ones too.
+    pub requests: u32,
+    /// The longest time between two of its requests, or from the paste key to the first: how busy it is.
+    pub longest_pause: Duration,
+    /// It made exactly as many requests as [`FetchRule::requests`], none was refused, and it has taken each answer.
+    pub finished: bool,
 }
 
 /// How much a driver sees. The protocol claims no more than that.
@@ -59,6 +65,8 @@ pub struct FetchRule {
     /// Requests for whatever format that one paste makes, as counted; 0: not known. A target that has made fewer has more to
     /// come, or is of another version: see [`FetchRule::quiet_after`].
     pub requests: u32,
+    /// Wait until the target has made that many requests, and has taken each answer, however quiet it is.
+    pub until_finished: bool,
     /// No further request for this long, after the last one.
     pub quiet: Duration,
     /// A target that is seen to be done ([`Fetched::read`]) is not waited for until it was quiet.
@@ -72,11 +80,23 @@ pub struct FetchRule {
 /// pause for 40 ms in the middle of a paste, after it had read the text twice and before it inserted it.
 const QUIET_WITHOUT_COUNT: u32 = 10;
 
+/// How many times as long a quiet has to be as the longest pause among the requests. What a browser does after the last one
+/// is not seen, and when the clipboard changes before that is done, it drops the text; it pauses there as it did before.
+const QUIET_PER_PAUSE: u32 = 2;
+
+/// Longest quiet for the sake of pauses: the lock is held meanwhile.
+const QUIET_FOR_PAUSES_MAX: Duration = Duration::from_secs(1);
+
 impl FetchRule {
-    /// How long the target must be quiet after it has made so many requests.
+    /// How long the target must be quiet after what it has done so far.
     #[must_use]
-    pub fn quiet_after(&self, requests: u32) -> Duration {
-        if requests < self.requests { self.quiet * QUIET_WITHOUT_COUNT } else { self.quiet }
+    pub fn quiet_after(&self, fetched: &Fetched) -> Duration {
+        let for_pauses = (fetched.longest_pause * QUIET_PER_PAUSE).min(QUIET_FOR_PAUSES_MAX);
+        match self.requests {
+            0 => self.quiet,
+            _ if fetched.finished => self.quiet.max(for_pauses),
+            _ => (self.quiet * QUIET_WITHOUT_COUNT).max(for_pauses),
+        }
     }
 }
 

@@ -98,6 +98,17 @@ pub enum Refusal {
         /// Reads that were seen and could not be called the target's.
         by_others: u32,
     },
+    /// Enter was pressed, and the target has not been seen to end its paste.
+    #[error(
+        "Enter was pressed, but the target was not seen to end its paste: it made {requests} requests, {expected} are one \
+         paste's by its profile; if its version or page makes another number each time, set `requests` in the profile to it"
+    )]
+    PasteUnfinished {
+        /// Of the target, for whatever format.
+        requests: u32,
+        /// What the profile expects.
+        expected: u32,
+    },
     /// Enter was pressed on a system that may lead input elsewhere, unseen.
     #[error("Enter was pressed, but whether it reached the target cannot be observed: {why}")]
     Unobservable {
@@ -181,6 +192,7 @@ impl Refusal {
             Self::NotFetched { .. } => "not_fetched",
             Self::PressNotSeen { .. } => "press_not_seen",
             Self::FetchNotObserved { .. } => "fetch_not_observed",
+            Self::PasteUnfinished { .. } => "paste_unfinished",
             Self::Unobservable { .. } => "unobservable",
             Self::Grabbed { .. } => "grabbed",
             Self::Person { .. } | Self::Interference { .. } => "interference",

@@ -156,7 +156,10 @@ impl Desktop for SimulatedDesktop {
             within_ms: milliseconds(within),
         };
         match self.ask("waiting for the target to fetch", &request, within)? {
-            Reply::Fetched { by_target, by_others } => Ok(Fetched { by_target, by_others, read: false }),
+            Reply::Fetched { by_target, by_others } => {
+                // Its windows ask for nothing but texts, as often as they were made to.
+                Ok(Fetched { by_target, by_others, requests: by_target, finished: true, ..Fetched::default() })
+            }
             other => Err(unexpected("waiting for the target to fetch", &other)),
         }
     }

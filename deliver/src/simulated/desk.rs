@@ -14,7 +14,7 @@ use super::{
     wire::{Reply, Request},
     world::World,
 };
-use crate::desktop::{Fetched, Selection, Step};
+use crate::desktop::{Selection, Step};
 
 /// Longest wait of one request: no client can bind a thread for longer.
 const WAIT_MAX: Duration = Duration::from_secs(120);
@@ -128,7 +128,7 @@ impl Desk {
             let now = Instant::now();
             let quiet_at = clipboard.last_fetch().map_or(now, |last| last + quiet);
             if by_target >= expected && quiet_at <= now {
-                return Ok(Fetched { by_target, by_others, read: false }.into());
+                return Ok(Reply::Fetched { by_target, by_others });
             }
             if until <= now {
                 return Err(Refused::NotFetched { by_target, expected, by_others });

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{Fault, Log, refused::Refused, transport::Stream};
 use crate::{
     MessageId,
-    desktop::{Bound, Chord, Fetched, Place, Selection, Unsent},
+    desktop::{Bound, Chord, Place, Selection, Unsent},
 };
 
 /// Longest line in bytes: the largest message with every character escaped, and room.
@@ -57,12 +57,6 @@ pub(super) enum Reply {
 impl From<Bound> for Reply {
     fn from(Bound { window, client, point, description }: Bound) -> Self {
         Self::Bound { window, client, point, description }
-    }
-}
-
-impl From<Fetched> for Reply {
-    fn from(Fetched { by_target, by_others, .. }: Fetched) -> Self {
-        Self::Fetched { by_target, by_others }
     }
 }
 

@@ -21,7 +21,7 @@ use tests::{agent_windows_process::AgentWindowsProcess, clipboard, probe::until,
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// The rule for windows that fetch once.
 pub(crate) const ONCE: FetchRule =
-    FetchRule { fetches: 1, requests: 0, quiet: Duration::ZERO, until_read: false, nudge: None };
+    FetchRule { fetches: 1, requests: 0, until_finished: false, quiet: Duration::ZERO, until_read: false, nudge: None };
 
 /// This test program, started again as a keeper.
 pub(crate) fn keeper_command() -> KeeperCommand {

@@ -17,5 +17,6 @@ mod postponed;
 mod programs;
 mod reading;
 mod sender;
+mod unfinished;
 mod unsent;
 mod wayland;

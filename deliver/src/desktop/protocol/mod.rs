@@ -44,18 +44,20 @@ pub fn deliver(
         reached,
         evidence,
         seen: false,
-        doubt: None,
+        doubt: before.and_then(|before| before.typed.clone()),
+        unfinished: false,
         earlier: None,
         before,
         target: None,
     };
-    run.doubt = before.and_then(|before| before.typed.clone());
     let failed = run.steps().err();
     run.restore();
     run.desktop.unwatch();
     let hindered = failed.as_ref().and_then(|(step, failure)| run.hindered(*step, failure));
     (run.outcome(failed), hindered)
 }
+
+const STAYS: &str = "the clipboard stays: the target may still fetch the text";
 
 /// How far the delivery has come. The order is the claim: see [`Run::outcome`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,6 +113,8 @@ struct Run<'a> {
     seen: bool,
     /// Why an Enter that was pressed is not claimed.
     doubt: Option<Refusal>,
+    /// Enter was pressed, and the target was not seen to end its paste.
+    unfinished: bool,
     /// Whose text may have stood in the box: a reason not to claim it, where there is no other.
     earlier: Option<Unsent>,
     /// What the attempt before this one met.
@@ -237,7 +241,7 @@ impl Run<'_> {
         match by_target >= expected {
             true => {
                 self.reached = Reached::Fetched;
-                self.seen = doubt.is_none();
+                self.seen = doubt.is_none() && (fetched.finished || !self.knows_the_end());
                 self.doubt = self.doubt.take().or(doubt.map(|why| Refusal::Unobservable { why }));
                 let seen = format!("the target fetched the text ({by_target} times, others {by_others} times)");
                 self.saw(Step::Fetch, seen);
@@ -266,19 +270,48 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Answers late fetches for half of the profile's quiet time: what the target still asks for must be our text, not
+    /// Answers late fetches for half of the quiet time before Enter: what the target still asks for must be our text, not
     /// the next sender's. Waiting for one fetch more than there were is how a driver is told to serve until the deadline.
     fn stay_quiet(&mut self, target: &Bound, fetched: Fetched) {
         let profile = &self.delivery.agent.profile;
         let rule = FetchRule { fetches: fetched.by_target.saturating_add(1), nudge: None, ..profile.fetch_rule() };
         // One that was seen to be done has no late requests, unless one is here already.
-        let wait = if fetched.read && profile.until_read { Duration::ZERO } else { profile.quiet / 2 };
+        let done = fetched.read && profile.until_read;
+        let wait = if done { Duration::ZERO } else { profile.fetch_rule().quiet_after(&fetched) / 2 };
         let late = self.desktop.await_fetched(target, rule, Moment::now() + wait);
         if let Ok(Fetched { by_target, .. }) = late
             && by_target > fetched.by_target
         {
             self.saw(Step::Restore, format!("a late fetch by the target after Enter ({by_target} in all)"));
         }
+        self.await_finished(target);
+    }
+
+    /// Where it is known what a paste looks like: serves until its end was seen, for a target that finds another owner of
+    /// the clipboard in the middle of its paste drops the text; and claims no more than that.
+    fn await_finished(&mut self, target: &Bound) {
+        let profile = &self.delivery.agent.profile;
+        if !self.knows_the_end() {
+            return;
+        }
+        let rule = FetchRule { until_finished: true, ..profile.fetch_rule() };
+        let seen = self.desktop.await_fetched(target, rule, Moment::now() + profile.fetch_timeout);
+        self.seen = false;
+        let seen = match seen {
+            Ok(seen) if seen.finished => {
+                self.seen = self.desktop.sight().doubt.is_none();
+                return;
+            }
+            Ok(seen) => Refusal::PasteUnfinished { requests: seen.requests, expected: profile.requests },
+            Err(refusal) => refusal,
+        };
+        self.unfinished = true;
+        self.doubt.get_or_insert(seen);
+    }
+
+    /// Whether the end of a paste is seen.
+    fn knows_the_end(&self) -> bool {
+        self.delivery.agent.profile.requests > 0 && self.desktop.sight().every_fetch
     }
 
     /// Puts pointer and clipboard back. A target that may still fetch keeps finding our text: what it would find in its
@@ -286,7 +319,8 @@ impl Run<'_> {
     fn restore(&mut self) {
         match self.reached {
             Reached::Nothing => {}
-            Reached::Pasted => self.saw(Step::Restore, "the clipboard stays: the target may still fetch the text"),
+            Reached::Pasted => self.saw(Step::Restore, STAYS),
+            Reached::Submitted if self.unfinished => self.saw(Step::Restore, STAYS),
             Reached::Touched | Reached::Fetched | Reached::Submitted => {
                 if let Err(refusal) = self.desktop.restore(self.permit) {
                     self.saw(Step::Restore, format!("not restored: {refusal}"));

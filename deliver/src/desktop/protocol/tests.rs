@@ -24,6 +24,8 @@ struct Script {
     sight: Sight,
     /// The note on the target.
     unsent: Option<Unsent>,
+    profile: Profile,
+    finished: bool,
 }
 
 impl Script {
@@ -94,7 +96,7 @@ impl Desktop for Script {
         self.call(if self.waits == 1 { "fetch" } else { "quiet" })?;
         let (by_target, by_others) = (self.fetches, 0);
         match by_target >= rule.fetches || self.waits == 1 {
-            true => Ok(Fetched { by_target, by_others, read: false }),
+            true => Ok(Fetched { by_target, by_others, finished: self.finished, ..Fetched::default() }),
             false => Err(Refusal::NotFetched { by_target, expected: rule.fetches, by_others }),
         }
     }
@@ -129,7 +131,7 @@ async fn run_after(
     let guard = lock.acquire(&key, &AcquireOptions::default()).await.unwrap();
     let journal = Journal::open(root.path(), &key).unwrap();
     let place = Place { point: Some((-5, 5)), window: None };
-    let agent = Agent { name: "A".into(), surface: SurfaceKind::Desktop, place, profile: Profile::default() };
+    let agent = Agent { name: "A".into(), surface: SurfaceKind::Desktop, place, profile: script.profile.clone() };
     let (message, _) = Message::new("text").unwrap();
     let until = Moment::now() + time;
     let delivery = Delivery { message, agent, until, idle: Duration::ZERO };
@@ -152,6 +154,8 @@ fn script(refuse: Option<(&'static str, Refusal)>) -> Script {
         watching: true,
         sight: Sight::FULL,
         unsent: None,
+        profile: Profile::default(),
+        finished: false,
     }
 }
 
@@ -275,6 +279,26 @@ async fn what_somebody_may_have_typed_after_the_click_is_told_in_the_end() {
         let state = if code.is_some() { State::Uncertain } else { State::Submitted };
         assert_eq!((outcome.state, outcome.typed), (state, true), "{at}");
         assert_eq!(outcome.reason.map(|reason| reason.code), code.map(Into::into), "{at}");
+    }
+}
+
+#[tokio::test]
+async fn a_paste_whose_end_is_known_and_was_not_seen_is_not_claimed() {
+    let broken = Refusal::ClipboardTaken { by: "other".into() };
+    for (requests, finished, refused, code) in [
+        (0, false, None, None),
+        (17, true, None, None),
+        (17, false, None, Some("paste_unfinished")),
+        (17, true, Some(("quiet", broken)), Some("clipboard_taken")),
+    ] {
+        let profile = Profile { requests, ..Profile::default() };
+        let mut script = Script { profile, finished, ..script(refused) };
+        let (outcome, _) = run(&mut script, &Stop::new()).await;
+        let state = if code.is_some() { State::Uncertain } else { State::Submitted };
+        assert_eq!((outcome.state, outcome.typed), (state, true), "{requests} {finished}");
+        assert_eq!(outcome.reason.map(|reason| reason.code), code.map(Into::into), "{requests} {finished}");
+        let restored = script.calls.last() == Some(&"restore");
+        assert_eq!(restored, code.is_none(), "the clipboard stays where the target may still fetch it");
     }
 }
 

@@ -21,12 +21,18 @@ pub(super) struct Offer {
     pub(super) pasted_at: Option<Moment>,
     /// No claim for the click before it can take it away any more.
     firm: bool,
+    /// What the target has done for this paste.
     fetched: Fetched,
-    /// Of the target for this paste, for whatever format.
-    requests: u32,
+    /// Its requests that were refused.
+    refused: u32,
     /// Texts that it has read.
-    reads: u32,
-    last_request: Option<Moment>,
+    texts_read: u32,
+    /// Answers of whatever kind that it has taken.
+    taken: u32,
+    /// When its last request came to the keeper.
+    requested_at: Option<Moment>,
+    /// When something of it was last heard of here.
+    heard_at: Option<Moment>,
     taken_by: Option<Window>,
 }
 
@@ -39,9 +45,11 @@ impl Offer {
             pasted_at: None,
             firm: false,
             fetched,
-            requests: 0,
-            reads: 0,
-            last_request: None,
+            refused: 0,
+            texts_read: 0,
+            taken: 0,
+            requested_at: None,
+            heard_at: None,
             taken_by: None,
         }
     }
@@ -49,27 +57,60 @@ impl Offer {
     /// Notes what the keeper said. `is_target` tells whose window it was.
     fn note(&mut self, receipt: &FromKeeper, is_target: impl Fn(Window) -> bool) {
         match receipt {
-            FromKeeper::Served { offer, requestor, text, requested_at_ns } if *offer == self.number => {
+            FromKeeper::Served { offer, requestor, text, in_pieces, requested_at_ns } if *offer == self.number => {
                 match is_target(*requestor) && self.is_for_this_paste(*requested_at_ns) {
                     true => {
                         self.fetched.by_target += u32::from(*text);
-                        self.requests += 1;
-                        // The lists of formats count for the quiet: the target is still at work.
-                        self.last_request = Some(Moment::now());
+                        self.taken += u32::from(*in_pieces);
+                        self.note_request(*requested_at_ns);
                     }
                     false => self.fetched.by_others += u32::from(*text),
                 }
             }
-            FromKeeper::Read { offer, requestor, requested_at_ns } if *offer == self.number => {
-                self.reads += u32::from(is_target(*requestor) && self.is_for_this_paste(*requested_at_ns));
+            FromKeeper::Refused { offer, requestor, requested_at_ns }
+                if *offer == self.number && is_target(*requestor) && self.is_for_this_paste(*requested_at_ns) =>
+            {
+                self.refused += 1;
+                self.note_request(*requested_at_ns);
+            }
+            FromKeeper::Read { offer, requestor, text, requested_at_ns }
+                if *offer == self.number && is_target(*requestor) && self.is_for_this_paste(*requested_at_ns) =>
+            {
+                self.texts_read += u32::from(*text);
+                self.taken += 1;
+                self.note_pause(Moment::now());
+                self.heard_at = Some(Moment::now());
             }
             FromKeeper::Firm { offer } if *offer == self.number => self.firm = true,
             FromKeeper::Taken { offer, owner } if *offer == self.number => self.taken_by = Some(*owner),
             _ => {}
         }
-        let Fetched { by_target, .. } = self.fetched;
+        let Fetched { by_target, requests, .. } = self.fetched;
         // A list of formats that was asked for, or a text that still lies there, leaves open what comes next.
-        self.fetched.read = by_target > 0 && self.requests == by_target && self.reads == by_target;
+        self.fetched.read = by_target > 0 && requests == by_target && self.texts_read == by_target;
+    }
+
+    /// All requests count for the quiet: the target is still at work.
+    fn note_request(&mut self, requested_at_ns: u64) {
+        let at = Moment::from_since_boot_ns(requested_at_ns);
+        self.note_pause(at);
+        self.fetched.requests += 1;
+        self.requested_at = Some(at);
+        self.heard_at = Some(Moment::now());
+    }
+
+    fn note_pause(&mut self, until: Moment) {
+        let since = self.requested_at.or(self.pasted_at).unwrap_or(until);
+        let pause = Duration::from_nanos(until.since_boot_ns().saturating_sub(since.since_boot_ns()));
+        self.fetched.longest_pause = self.fetched.longest_pause.max(pause);
+    }
+
+    /// What was seen, judged by what is expected of a paste.
+    fn seen(&self, rule: FetchRule) -> Fetched {
+        let Fetched { by_target, requests, .. } = self.fetched;
+        // A browser that gives a request up makes others for it: the number tells.
+        let whole = rule.requests > 0 && requests == rule.requests && by_target == rule.fetches && self.refused == 0;
+        Fetched { finished: whole && self.taken == requests, ..self.fetched }
     }
 
     fn is_for_this_paste(&self, requested_at_ns: u64) -> bool {
@@ -115,12 +156,17 @@ impl X11Desktop {
             if let Some(owner) = offer.taken_by {
                 return Err(Refusal::ClipboardTaken { by: self.describe_owner(owner)? });
             }
-            let Fetched { by_target, by_others, read } = offer.fetched;
-            let enough = by_target >= rule.fetches;
-            let quiet = rule.quiet_after(offer.requests);
-            let quiet_at = offer.last_request.or(offer.pasted_at).filter(|_| enough).map(|last| last + quiet);
+            let seen = offer.seen(rule);
+            let Fetched { by_target, by_others, read, requests, finished, .. } = seen;
+            // Of more requests than expected nobody knows which is the last.
+            let enough = by_target >= rule.fetches && (!rule.until_finished || finished || requests > rule.requests);
+            let quiet = rule.quiet_after(&seen);
+            let quiet_at = offer.heard_at.or(offer.pasted_at).filter(|_| enough).map(|last| last + quiet);
             if quiet_at.is_some_and(Moment::is_past) || (enough && read && rule.until_read) {
-                return Ok(offer.fetched);
+                return Ok(seen);
+            }
+            if until.is_past() && rule.until_finished && by_target >= rule.fetches {
+                return Ok(seen);
             }
             if until.is_past() {
                 return Err(Refusal::NotFetched { by_target, expected: rule.fetches, by_others });
@@ -162,6 +208,7 @@ mod tests {
             offer,
             requestor,
             text,
+            in_pieces: false,
             requested_at_ns: Moment::now().since_boot_ns(),
         };
         let target = |window| window == 7;
@@ -171,14 +218,52 @@ mod tests {
         for (of, requestor, text) in [(2, 7, true), (3, 8, true), (3, 7, false), (3, 7, true)] {
             offer.note(&served(of, requestor, text), target);
         }
-        assert_eq!(offer.fetched, Fetched { by_target: 1, by_others: 2, read: false });
+        let Fetched { by_target, by_others, requests, .. } = offer.fetched;
+        assert_eq!((by_target, by_others, requests), (1, 2, 2));
+    }
+
+    fn served(text: bool, in_pieces: bool) -> FromKeeper {
+        let requested_at_ns = Moment::now().since_boot_ns();
+        FromKeeper::Served { offer: 3, requestor: 7, text, in_pieces, requested_at_ns }
+    }
+
+    fn read(requestor: Window, text: bool) -> FromKeeper {
+        FromKeeper::Read { offer: 3, requestor, text, requested_at_ns: Moment::now().since_boot_ns() }
+    }
+
+    fn refused() -> FromKeeper {
+        FromKeeper::Refused { offer: 3, requestor: 7, requested_at_ns: Moment::now().since_boot_ns() }
+    }
+
+    #[test]
+    fn a_paste_has_ended_when_it_was_just_as_it_is_known_and_each_answer_was_taken() {
+        let rule = FetchRule {
+            fetches: 1,
+            requests: 2,
+            until_finished: false,
+            quiet: Duration::ZERO,
+            until_read: false,
+            nudge: None,
+        };
+        let finished = |said: &[FromKeeper]| {
+            let mut offer = Offer::new(3, Selection::Clipboard);
+            offer.pasted_at = Some(Moment::from_since_boot_ns(1));
+            said.iter().for_each(|receipt| offer.note(receipt, |window| window == 7));
+            offer.seen(rule).finished
+        };
+        let (list, text) = ([served(false, false), read(7, false)], [served(true, false), read(7, true)]);
+        let and = |more: &[FromKeeper]| [&list[..], more].concat();
+        assert!(finished(&and(&text)) && finished(&and(&[served(true, true)])));
+        assert!(!finished(&list) && !finished(&text), "there is more to come");
+        assert!(!finished(&and(&text[..1])), "the text lies there still");
+        assert!(!finished(&and(&list)), "no text at all");
+        assert!(!finished(&and(&and(&text))), "one request too many");
+        assert!(!finished(&[&[refused()], &text[..]].concat()), "it did not get what it asked for");
     }
 
     #[test]
     fn a_target_is_done_when_it_has_asked_for_nothing_but_texts_and_has_read_them() {
-        let served =
-            |text| FromKeeper::Served { offer: 3, requestor: 7, text, requested_at_ns: Moment::now().since_boot_ns() };
-        let read = |requestor| FromKeeper::Read { offer: 3, requestor, requested_at_ns: Moment::now().since_boot_ns() };
+        let (served, read) = (|text| served(text, false), |requestor| read(requestor, true));
         let done = |said: &[FromKeeper]| {
             let mut offer = Offer::new(3, Selection::Clipboard);
             offer.pasted_at = Some(Moment::from_since_boot_ns(1));

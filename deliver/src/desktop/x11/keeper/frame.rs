@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::desktop::Selection;
 
 /// Of this protocol. A keeper may be older or newer than a sender: they refuse each other instead of guessing.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Bytes of one frame: far above any message's cap (64 KiB by default), far below what would hurt.
 pub(super) const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -52,11 +52,21 @@ pub(in super::super) enum FromKeeper {
         requestor: u32,
         /// Whether it was the text, and not a list of formats.
         text: bool,
+        /// It went in pieces, and the requestor has taken the last one.
+        in_pieces: bool,
         /// When the request was read, in nanoseconds since boot.
         requested_at_ns: u64,
     },
-    /// The requestor has deleted the text that it was served: it has read it.
-    Read { offer: u64, requestor: u32, requested_at_ns: u64 },
+    /// The requestor has deleted the answer that it was served: it has read it.
+    Read {
+        offer: u64,
+        requestor: u32,
+        /// As of [`Self::Served`].
+        text: bool,
+        requested_at_ns: u64,
+    },
+    /// A request was refused: for a format that is not offered, or the answer could not be given.
+    Refused { offer: u64, requestor: u32, requested_at_ns: u64 },
     /// Somebody else has taken the selection.
     Taken { offer: u64, owner: u32 },
     /// The former content comes back when the target is quiet and nobody in line offers; what was not saved is named.

@@ -103,7 +103,7 @@ impl Keeper {
         self.leave(requestor)?;
         if let (Some((peer, offer)), true) = (done.receipt, written) {
             let (text, requested_at_ns) = (done.format.is_text, done.requested_at_ns);
-            self.tell(peer, &FromKeeper::Served { offer, requestor, text, requested_at_ns });
+            self.tell(peer, &FromKeeper::Served { offer, requestor, text, in_pieces: true, requested_at_ns });
         }
         Ok(())
     }

@@ -13,25 +13,27 @@ const DOING: &str = "watching a requestor read";
 /// At once. Who has not read by then is not watched any more, which costs its sender the quiet time.
 const READINGS_MAX: usize = 64;
 
-/// A text that was put on a requestor's window.
+/// An answer that was put on a requestor's window.
 #[derive(Debug)]
 pub(super) struct Reading {
     requestor: Window,
     property: Atom,
     peer: u64,
     offer: u64,
+    text: bool,
     requested_at_ns: u64,
     /// The server has told of our own writing: a deletion from now on is one of what we wrote.
     written: bool,
 }
 
 impl Keeper {
-    /// Watches from before the text is written, so that no deletion is missed.
+    /// Watches from before the answer is written, so that no deletion is missed.
     pub(super) fn watch_reading(
         &mut self,
         at: usize,
         requestor: Window,
         property: Atom,
+        text: bool,
         requested_at_ns: u64,
     ) -> Result<(), Refusal> {
         let Holds::Offer { peer, offer, .. } = self.sides[at].holds else { return Ok(()) };
@@ -43,11 +45,11 @@ impl Keeper {
             ChangeWindowAttributesAux::new().event_mask(self.events_of(requestor) | EventMask::PROPERTY_CHANGE);
         // A window that has gone answers with an error event, which is dropped.
         self.display.x.change_window_attributes(requestor, &events).during(DOING)?;
-        self.readings.push(Reading { requestor, property, peer, offer, requested_at_ns, written: false });
+        self.readings.push(Reading { requestor, property, peer, offer, text, requested_at_ns, written: false });
         Ok(())
     }
 
-    /// A property has changed: tells the sender when it was its text, and has been read.
+    /// A property has changed: tells the sender when it was an answer, and has been read.
     pub(super) fn note_reading(&mut self, change: &PropertyNotifyEvent) -> Result<(), Refusal> {
         let same = |reading: &Reading| (reading.requestor, reading.property) == (change.window, change.atom);
         let Some(at) = self.readings.iter().position(same) else { return Ok(()) };
@@ -58,9 +60,9 @@ impl Keeper {
         if !self.readings[at].written {
             return Ok(());
         }
-        let Reading { requestor, peer, offer, requested_at_ns, .. } = self.readings.swap_remove(at);
+        let Reading { requestor, peer, offer, text, requested_at_ns, .. } = self.readings.swap_remove(at);
         self.leave(requestor)?;
-        self.tell(peer, &FromKeeper::Read { offer, requestor, requested_at_ns });
+        self.tell(peer, &FromKeeper::Read { offer, requestor, text, requested_at_ns });
         Ok(())
     }
 

@@ -44,8 +44,10 @@ impl Keeper {
             let stranger = request.requestor != self.window;
             side.owns() && stranger && request.owner == self.window && !is_before(request.time, side.since)
         });
-        if let Some(at) = side.filter(|at| self.is_short_text(*at, request.target)) {
-            self.watch_reading(at, request.requestor, property, requested_at_ns)?;
+        if let Some(at) = side
+            && let Some(text) = self.is_answered_whole(at, request.target)
+        {
+            self.watch_reading(at, request.requestor, property, text, requested_at_ns)?;
         }
         let answer = match side {
             Some(at) => self.convert(at, request.requestor, property, request.target, requested_at_ns)?,
@@ -68,17 +70,26 @@ impl Keeper {
         }
         if let (Some(at), true) = (side, passed_on)
             && let Holds::Offer { peer, offer, .. } = self.sides[at].holds
-            && matches!(answer, Answer::Text | Answer::Other)
         {
-            let text = answer == Answer::Text;
-            self.tell(peer, &FromKeeper::Served { offer, requestor: request.requestor, text, requested_at_ns });
+            let (requestor, text, in_pieces) = (request.requestor, answer == Answer::Text, false);
+            match answer {
+                Answer::Text | Answer::Other => {
+                    self.tell(peer, &FromKeeper::Served { offer, requestor, text, in_pieces, requested_at_ns });
+                }
+                Answer::Refused => self.tell(peer, &FromKeeper::Refused { offer, requestor, requested_at_ns }),
+                Answer::InPieces => {}
+            }
         }
         Ok(())
     }
 
-    fn is_short_text(&self, at: usize, target: Atom) -> bool {
-        let format = self.sides[at].content().and_then(|content| content.find(target));
-        format.is_some_and(|format| format.is_text && !self.goes_in_pieces(format))
+    /// Whether the answer will be a text, when it will lie whole in one property; `None` when there will be none such.
+    fn is_answered_whole(&self, at: usize, target: Atom) -> Option<bool> {
+        if target == self.display.atoms.TARGETS {
+            return Some(false);
+        }
+        let format = self.sides[at].content()?.find(target)?;
+        (!self.goes_in_pieces(format)).then_some(format.is_text)
     }
 
     /// Writes one target's answer into the requestor's property.
