@@ -241,7 +241,7 @@ impl Run<'_> {
         match by_target >= expected {
             true => {
                 self.reached = Reached::Fetched;
-                self.seen = doubt.is_none() && (fetched.finished || !self.knows_the_end());
+                self.seen = doubt.is_none();
                 self.doubt = self.doubt.take().or(doubt.map(|why| Refusal::Unobservable { why }));
                 let seen = format!("the target fetched the text ({by_target} times, others {by_others} times)");
                 self.saw(Step::Fetch, seen);
