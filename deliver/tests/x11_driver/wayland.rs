@@ -32,22 +32,34 @@ fn xwayland_is_seen_and_refused_with_advice() {
     }
 }
 
-/// Each message arrives, for this XWayland is a whole desktop in one window; but nothing says so.
+/// This XWayland is a whole desktop in one window, so what is pressed arrives; but nothing says so. Its compositor may lead
+/// the focus away in the middle, and then Enter is not pressed.
 fn insist(connect: impl Fn(&str) -> Result<Box<dyn Desktop>, Refusal> + Send + Sync + 'static) {
     let xwayland = Xwayland::start();
     let mut windows = AgentWindowsProcess::start(xwayland.display(), &Options { count: 2, ..Options::default() });
     let display = xwayland.display().to_owned();
     let sender = Sender::by(move || connect(&display));
+    let mut pressed = Vec::new();
     for nth in 0..4 {
         let (x, y) = windows.windows()[nth % 2].centre();
         let place = Place { point: Some((x.into(), y.into())), window: None };
         let receipt = sender.send(&format!("Agent-{nth}"), place, &Profile::default(), &format!("message {nth}"));
         let code = receipt.reason.as_ref().map(|reason| reason.code.as_ref());
-        let claim = (receipt.state, receipt.submitted, code);
-        assert_eq!(claim, (State::Uncertain, false, Some("unobservable")), "{receipt:?}");
+        assert_eq!((receipt.state, receipt.submitted), (State::Uncertain, false), "{receipt:?}");
+        match code {
+            Some("unobservable") => pressed.push(nth),
+            Some("press_not_seen") => {}
+            _ => panic!("{receipt:?}"),
+        }
     }
-    let arrived = windows.settle().0.into_iter().map(|taken| (taken.window, taken.text));
-    assert_eq!(arrived.collect::<Vec<_>>(), [0, 1, 2, 3].map(|nth| (nth % 2, format!("message {nth}"))));
+    let arrived = windows.settle().0;
+    assert_eq!(arrived.len(), pressed.len(), "{pressed:?}: {arrived:?}");
+    for (taken, nth) in arrived.iter().zip(&pressed) {
+        // Glued to what a press that was not seen has left there, if any.
+        assert_eq!(taken.window, nth % 2, "{arrived:?}");
+        assert!(taken.text.ends_with(&format!("message {nth}")), "{arrived:?}");
+    }
+    assert!(!pressed.is_empty(), "nothing was pressed at all");
 }
 
 #[test]
