@@ -223,6 +223,15 @@ impl Refusal {
             _ => None,
         }
     }
+
+    /// What a look at the desktop found in the way, if that passes by itself; what stays is an error.
+    pub(crate) fn still_hindering(looked: Result<(), Self>) -> Result<Option<Self>, Self> {
+        match looked {
+            Ok(()) => Ok(None),
+            Err(refusal) if refusal.hindrance().is_some() => Ok(Some(refusal)),
+            Err(other) => Err(other),
+        }
+    }
 }
 
 /// Whom something is in the way of.

@@ -83,11 +83,7 @@ impl Desktop for SimulatedDesktop {
         let by = hindrance.map(|refusal| refusal.code().to_owned()).unwrap_or_default();
         let window = target.map(|target| target.window);
         let request = Request::StillHindered { by, window, idle_ms: milliseconds(idle) };
-        match self.ask("looking at what is in the way", &request, Duration::ZERO) {
-            Ok(_) => Ok(None),
-            Err(refusal) if refusal.hindrance().is_some() => Ok(Some(refusal)),
-            Err(other) => Err(other),
-        }
+        Refusal::still_hindering(self.ask("looking at what is in the way", &request, Duration::ZERO).map(drop))
     }
 
     fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {

@@ -28,11 +28,7 @@ impl X11Desktop {
             (Some(Refusal::FocusElsewhere { on }), Some(target)) => self.focus_still_on(on, target),
             _ => Ok(()),
         };
-        match still {
-            Ok(()) => Ok(None),
-            Err(refusal) if refusal.hindrance().is_some() => Ok(Some(refusal)),
-            Err(other) => Err(other),
-        }
+        Refusal::still_hindering(still)
     }
 
     fn held_now(&self) -> Result<(), Refusal> {

@@ -160,11 +160,7 @@ impl System for MacOs {
             },
             _ => Ok(()),
         };
-        match still {
-            Ok(()) => Ok(None),
-            Err(refusal) if refusal.hindrance().is_some() => Ok(Some(refusal)),
-            Err(other) => Err(other),
-        }
+        Refusal::still_hindering(still)
     }
 
     fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {

@@ -214,11 +214,7 @@ impl System for Windows {
             }
             _ => Ok(()),
         };
-        match still {
-            Ok(()) => Ok(None),
-            Err(refusal) if refusal.hindrance().is_some() => Ok(Some(refusal)),
-            Err(other) => Err(other),
-        }
+        Refusal::still_hindering(still)
     }
 
     fn await_change(&mut self, until: Moment) -> Result<(), Refusal> {
