@@ -285,11 +285,8 @@ mod tests {
     use super::*;
     use crate::testing::{key, request};
 
-    /// Its process was stopped, or not scheduled, between the grant and the line. Nobody holds and nobody waits.
-    #[test]
-    fn a_ticket_that_was_granted_is_in_nobodys_way_before_it_is_settled() {
-        let folder = tempfile::tempdir().unwrap();
-        let [a, b, c] = [1, 2, 3].map(|process| key(folder.path(), process));
+    /// A ticket of `a` that waited for `b`, was granted, and still stands in the line; and its number.
+    fn granted_and_not_settled(a: &Arc<Key>, b: &Arc<Key>) -> (RequestId, u64) {
         let (theirs, ours) = (request(1), request(2));
         assert!(matches!(b.section().unwrap().enter(&theirs).unwrap(), Entered::Granted(_)));
         // No thread of its own: the test does what it would.
@@ -300,13 +297,22 @@ mod tests {
         let gate = files.open_gate().unwrap();
         assert!(flock::try_exclusive(&gate.file).unwrap());
         assert_eq!(a.grant_waiting(&files, gate, ticket.number).unwrap(), Some(ours.id));
-        assert!(a.let_go(ours.id, None));
+        (ours.id, ticket.number)
+    }
+
+    /// Its process was stopped, or not scheduled, between the grant and the line. Nobody holds and nobody waits.
+    #[test]
+    fn a_ticket_that_was_granted_is_in_nobodys_way_before_it_is_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b, c] = [1, 2, 3].map(|process| key(folder.path(), process));
+        let (ours, number) = granted_and_not_settled(&a, &b);
+        assert!(a.let_go(ours, None));
         let (state, _) = c.section().unwrap().inspect().unwrap();
         assert!(matches!(state.holder, lock_core::Holder::Free) && state.queue.is_empty(), "{state:?}");
-        let back = Request { number: Some(ticket.number), ..request(3) };
+        let back = Request { number: Some(number), ..request(3) };
         let Entered::Granted(lease) = c.section().unwrap().enter(&back).unwrap() else { panic!("it is free") };
-        assert_eq!(lease.ticket, ticket.number, "its number is nobody's");
-        a.settle(ours.id).unwrap();
+        assert_eq!(lease.ticket, number, "its number is nobody's");
+        a.settle(ours).unwrap();
         assert!(a.table().wake.is_none(), "who slept behind it is woken");
     }
 
@@ -315,22 +321,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (locks, aside) = (folder.path().join("locks"), folder.path().join("aside"));
         let (a, b) = (key(&locks, 1), key(&locks, 2));
-        let (ours, theirs) = (request(1), request(2));
-        assert!(matches!(b.section().unwrap().enter(&theirs).unwrap(), Entered::Granted(_)));
-        // No thread of its own: the test does what it would.
-        a.table().starting = true;
-        let Entered::Queued(ticket, _) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is held") };
-        assert!(b.let_go(theirs.id, None));
-        let files = a.files().unwrap();
-        let gate = files.open_gate().unwrap();
-        assert!(flock::try_exclusive(&gate.file).unwrap());
-        assert_eq!(a.grant_waiting(&files, gate, ticket.number).unwrap(), Some(ours.id));
+        let (ours, _) = granted_and_not_settled(&a, &b);
         std::fs::rename(&locks, &aside).unwrap();
         std::fs::write(&locks, "").unwrap();
-        assert!(a.settle(ours.id).is_err(), "the folder is gone");
+        assert!(a.settle(ours).is_err(), "the folder is gone");
         std::fs::remove_file(&locks).unwrap();
         std::fs::rename(&aside, &locks).unwrap();
-        assert!(a.let_go(ours.id, None));
+        assert!(a.let_go(ours, None));
         let entries = a.section().unwrap().line().unwrap().entries().len();
         assert_eq!(entries, 0, "its place is nobody's");
     }
