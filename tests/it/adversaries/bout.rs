@@ -58,8 +58,11 @@ impl Bout {
 
     /// With the profile [`IMPATIENT`] for all.
     pub(crate) fn impatient_arena(self, options: &Options) -> Arena {
-        self.arena_with(options, |places| {
-            IMPATIENT.to_owned() + &places.replace("\npoint", "\nprofile = \"impatient\"\npoint")
-        })
+        self.arena_with(options, impatient)
     }
+}
+
+/// The places of agents, each with the profile [`IMPATIENT`].
+pub(crate) fn impatient(places: &str) -> String {
+    IMPATIENT.to_owned() + &places.replace("\npoint", "\nprofile = \"impatient\"\npoint")
 }

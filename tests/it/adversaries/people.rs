@@ -14,7 +14,7 @@ use x11rb::{
 
 use super::{
     arena::Arena,
-    bout::{Bout, IMPATIENT},
+    bout::{Bout, impatient},
     dice::Dice,
     screen::Screen,
     strike::{Moment, struck},
@@ -78,8 +78,7 @@ impl Looks {
 }
 
 fn arena(bout: Bout, screen: Screen) -> Arena {
-    let config =
-        |places: &str| IDLE.to_owned() + IMPATIENT + &places.replace("\npoint", "\nprofile = \"impatient\"\npoint");
+    let config = |places: &str| IDLE.to_owned() + &impatient(places);
     bout.arena_on(screen, &Options { count: 2, managed: bout.managed, ..Options::default() }, config)
 }
 
