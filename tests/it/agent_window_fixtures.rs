@@ -11,7 +11,7 @@ use tests::openbox::Openbox;
 use tests::probe::{READY_WITHIN, until};
 use tests::require;
 use tests::xvfb::Xvfb;
-use x11rb::protocol::xproto::ConnectionExt as _;
+use x11rb::protocol::xproto::{ConnectionExt as _, InputFocus};
 
 /// A display with agent windows and a hand that knows them.
 struct Desk {
@@ -208,6 +208,18 @@ fn terminals_paste_with_other_keys() {
 }
 
 #[test]
+fn a_focus_that_nobody_has_is_theirs_from_the_start() {
+    require!("Xvfb");
+    let desk = Desk::open(Behaviour::default());
+    let first = desk.windows.windows()[0].id;
+    assert_eq!(desk.hand.focus(), first);
+    let _later = AgentWindowsProcess::start(desk.server.display(), &Options::default());
+    assert_eq!(desk.hand.focus(), first);
+    let following = Desk::open(Behaviour { focus_on_click: false, ..Behaviour::default() });
+    assert_eq!(following.hand.focus(), u32::from(InputFocus::POINTER_ROOT));
+}
+
+#[test]
 fn windows_of_one_client_share_its_connection_and_a_closed_one_is_gone() {
     require!("Xvfb");
     let mut desk = Desk::open_with(&Options { windows_per_client: 2, ..Options::default() });
@@ -219,7 +231,7 @@ fn windows_of_one_client_share_its_connection_and_a_closed_one_is_gone() {
     assert_eq!(ids[0] & !mask, ids[1] & !mask);
     assert_ne!(ids[1] & !mask, ids[2] & !mask);
     let exists = |id: u32| {
-        use x11rb::protocol::xproto::ConnectionExt as _;
+        use x11rb::protocol::xproto::{ConnectionExt as _, InputFocus};
         connection.get_window_attributes(id).expect("request").reply().is_ok()
     };
     desk.windows.close(1);

@@ -23,6 +23,7 @@ const MASTER_KEYBOARD: u16 = 3;
 const MASTER_POINTER: u16 = 2;
 const V: u8 = 55;
 const RETURN: u8 = 36;
+const ANY_KEY: u8 = 0;
 
 /// What the other client takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ enum Hotkey {
 }
 
 impl Grab {
-    /// Every client that is gone has let go, so it holds as long as `client`.
+    /// Until [`let_go`]: a client that is dropped still has its grabs until the server gets to know.
     fn take(self, client: &RustConnection, root: Window) {
         speak_xinput2(client);
         let (mode, now) = (GrabMode::ASYNC, CURRENT_TIME);
@@ -71,6 +72,19 @@ impl Grab {
             }
         }
     }
+}
+
+/// Gives back all that [`Grab::take`] and [`Hotkey::take`] took. The server has done it when this returns.
+fn let_go(client: &RustConnection, root: Window) {
+    speak_xinput2(client);
+    let _ = client.ungrab_server();
+    let _ = client.ungrab_keyboard(CURRENT_TIME);
+    let _ = client.ungrab_pointer(CURRENT_TIME);
+    for device in [MASTER_KEYBOARD, MASTER_POINTER] {
+        let _ = client.xinput_xi_ungrab_device(CURRENT_TIME, device);
+    }
+    let _ = client.ungrab_key(ANY_KEY, root, ModMask::ANY);
+    client.get_input_focus().expect("request").reply().expect("the server has done all before");
 }
 
 fn speak_xinput2(client: &RustConnection) {
@@ -101,6 +115,7 @@ pub(crate) fn held(bout: Bout) -> Tally {
         let (client, root) = arena.client();
         grab.take(&client, root);
         let sent = arena.send(nth % 2);
+        let_go(&client, root);
         assert_eq!(sent.exit, 7, "{grab:?}: {:?}", sent.receipt);
     }
     arena.verdict()
@@ -120,6 +135,7 @@ pub(crate) fn sudden(bout: Bout) -> Tally {
         let (client, root) = arena.client();
         let moment = Moment::from_the_click_on(&mut dice);
         let (sent, _) = struck(&display, moment, || grab.take(&client, root), arena.delivery(nth % 2));
+        let_go(&client, root);
         arena.keep(sent);
     }
     arena.verdict()
@@ -136,6 +152,7 @@ pub(crate) fn hotkeys(bout: Bout) -> Tally {
         let (client, root) = arena.client();
         hotkey.take(&client, root);
         let sent = arena.send(nth % 2);
+        let_go(&client, root);
         assert_ne!(sent.exit, 0, "{hotkey:?}: {:?}", sent.receipt);
     }
     arena.verdict()

@@ -1,33 +1,29 @@
 //! One application with its windows, and the thread that serves it.
 
+mod opening;
+mod pasting;
+
 use std::collections::VecDeque;
 use std::io::Read as _;
-use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use x11rb::NONE;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
-    Atom, ButtonPressEvent, ConnectionExt as _, InputFocus, KeyPressEvent, Property, PropertyNotifyEvent,
-    SelectionNotifyEvent, Window,
+    Atom, ButtonPressEvent, ConnectionExt as _, InputFocus, KeyPressEvent, SelectionNotifyEvent, Window,
 };
 use x11rb::rust_connection::RustConnection;
 
-use super::behaviour::{Behaviour, Options, Waiting};
+use super::behaviour::{Behaviour, Waiting};
 use super::error::AgentWindowsError;
 use super::inbox::{Draft, Inbox};
 use super::keyboard::{Keyboard, Meaning};
-use super::layout::{AgentWindow, cells};
-use super::paste::{Atoms, Paste, Step};
+use super::paste::{Atoms, Paste};
 use super::window::TextWindow;
-
-/// How long a window manager may take to show a window.
-const SHOWN_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the owner of the windows asks the thread that serves them.
 #[derive(Debug)]
@@ -73,70 +69,6 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects and creates the windows `indices`.
-    pub(super) fn open(
-        options: &Options,
-        indices: Range<usize>,
-        inbox: Arc<Inbox>,
-    ) -> Result<(Self, Wishes), AgentWindowsError> {
-        let display = options.display.as_deref();
-        let (connection, screen) = RustConnection::connect(display)
-            .map_err(|source| AgentWindowsError::Connect { display: options.display.clone(), source })?;
-        let screen = connection.setup().roots[screen].clone();
-        let size = (screen.width_in_pixels, screen.height_in_pixels);
-        let cells =
-            cells(options.count, indices.clone(), size).ok_or(AgentWindowsError::NoRoom { windows: options.count })?;
-        let windows = indices
-            .zip(cells)
-            .map(|(index, cell)| TextWindow::create(&connection, &screen, options, index, cell))
-            .collect::<Result<_, _>>()?;
-        let atom = |name: &[u8]| Ok::<_, AgentWindowsError>(connection.intern_atom(false, name)?.reply()?.atom);
-        let atoms = Atoms {
-            clipboard: atom(b"CLIPBOARD")?,
-            targets: atom(b"TARGETS")?,
-            utf8: atom(b"UTF8_STRING")?,
-            incr: atom(b"INCR")?,
-        };
-        let keyboard = Keyboard::read(&connection)?;
-        let (wishes, to_do) = channel();
-        let (ring, bell) =
-            UnixStream::pair().map_err(|source| AgentWindowsError::System { what: "make a socket pair", source })?;
-        let client = Self {
-            connection,
-            root: screen.root,
-            atoms,
-            slots: Vec::new(),
-            keyboard,
-            behaviour: options.behaviour.clone(),
-            windows,
-            input: VecDeque::new(),
-            unnoticed: Vec::new(),
-            inbox,
-            wishes: to_do,
-            bell,
-        };
-        Ok((client, Wishes { wishes, bell: ring }))
-    }
-
-    /// Waits until all its windows are on the screen.
-    pub(super) fn shown(&self, options: &Options) -> Result<Vec<AgentWindow>, AgentWindowsError> {
-        let deadline = Instant::now() + SHOWN_WITHIN;
-        let mut shown = Vec::new();
-        for window in &self.windows {
-            loop {
-                if let Some(window) = window.shown(&self.connection, self.root)? {
-                    shown.push(window);
-                    break;
-                }
-                if !options.managed || Instant::now() > deadline {
-                    return Err(AgentWindowsError::NotShown { title: window.title.clone() });
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        }
-        Ok(shown)
-    }
-
     /// Serves the windows until nobody can wish for anything any more.
     pub(super) fn run(mut self) -> Result<(), AgentWindowsError> {
         loop {
@@ -281,73 +213,6 @@ impl Client {
             Meaning::Paste => self.begin_paste(at, press.time)?,
         }
         self.paint(press.event)
-    }
-
-    fn begin_paste(&mut self, at: usize, time: u32) -> Result<(), AgentWindowsError> {
-        let used = |slot: &Atom| self.windows[at].pastes.iter().any(|paste| paste.property() == *slot);
-        let slot = match self.slots.iter().find(|slot| !used(slot)) {
-            Some(slot) => *slot,
-            None => {
-                let name = format!("AGENT_PASTE_{}", self.slots.len());
-                let slot = self.connection.intern_atom(false, name.as_bytes())?.reply()?.atom;
-                self.slots.push(slot);
-                slot
-            }
-        };
-        let window = &mut self.windows[at];
-        if let Some(mut paste) = Paste::begin(&self.behaviour, self.atoms, window.id, slot, time) {
-            paste.due(&self.connection, self.atoms)?;
-            window.pastes.push(paste);
-        }
-        Ok(())
-    }
-
-    fn answered(&mut self, answer: SelectionNotifyEvent) -> Result<(), AgentWindowsError> {
-        let Some(at) = self.position(answer.requestor) else { return Ok(()) };
-        let refused = answer.property == NONE;
-        let mut pastes = self.windows[at].pastes.iter_mut().enumerate();
-        let asked =
-            pastes.find(
-                |(_, paste)| {
-                    if refused { paste.is_asked_at(answer.time) } else { paste.property() == answer.property }
-                },
-            );
-        let Some((number, paste)) = asked else { return Ok(()) };
-        let step = paste.answered(&self.connection, self.atoms, refused)?;
-        self.finish(at, number, step)
-    }
-
-    fn property_changed(&mut self, change: PropertyNotifyEvent) -> Result<(), AgentWindowsError> {
-        if change.state != Property::NEW_VALUE {
-            return Ok(());
-        }
-        let Some(at) = self.position(change.window) else { return Ok(()) };
-        let mut pastes = self.windows[at].pastes.iter_mut().enumerate();
-        let Some((number, paste)) = pastes.find(|(_, paste)| paste.property() == change.atom) else { return Ok(()) };
-        let step = paste.arrived(&self.connection, self.atoms)?;
-        self.finish(at, number, step)
-    }
-
-    fn do_what_is_due(&mut self) -> Result<(), AgentWindowsError> {
-        for at in 0..self.windows.len() {
-            // From the last to the first, for a finished one leaves the list.
-            for number in (0..self.windows[at].pastes.len()).rev() {
-                let step = self.windows[at].pastes[number].due(&self.connection, self.atoms)?;
-                self.finish(at, number, step)?;
-            }
-        }
-        self.take_input()
-    }
-
-    fn finish(&mut self, at: usize, number: usize, step: Step) -> Result<(), AgentWindowsError> {
-        let window = &mut self.windows[at];
-        match step {
-            Step::Waiting => return Ok(()),
-            Step::Text(text) => window.draft.push_str(&text),
-            Step::Nothing => {}
-        }
-        window.pastes.remove(number);
-        window.paint(&self.connection)
     }
 
     fn paint(&self, id: Window) -> Result<(), AgentWindowsError> {
