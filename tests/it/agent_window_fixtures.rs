@@ -231,7 +231,7 @@ fn windows_of_one_client_share_its_connection_and_a_closed_one_is_gone() {
     assert_eq!(ids[0] & !mask, ids[1] & !mask);
     assert_ne!(ids[1] & !mask, ids[2] & !mask);
     let exists = |id: u32| {
-        use x11rb::protocol::xproto::{ConnectionExt as _, InputFocus};
+        use x11rb::protocol::xproto::ConnectionExt as _;
         connection.get_window_attributes(id).expect("request").reply().is_ok()
     };
     desk.windows.close(1);

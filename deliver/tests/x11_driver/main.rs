@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at what must not happen")]
 
 mod adversaries;
+mod askers;
 mod delivery;
 mod desk;
 mod hidden_focus;

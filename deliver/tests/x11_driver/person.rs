@@ -14,6 +14,10 @@ use tests::{
     xvfb::Xvfb,
     xvnc::{Person, Xvnc},
 };
+use x11rb::{
+    CURRENT_TIME,
+    protocol::xproto::{ConnectionExt as _, InputFocus},
+};
 
 use crate::desk::{DEADLINE, Desk, ONCE, chord, deliver, guard, keeper_command, message_id, soon};
 
@@ -32,7 +36,16 @@ impl Office {
         let xvnc = Xvnc::start();
         let options = Options { count: 2, behaviour: Behaviour::default(), ..Options::default() };
         let windows = AgentWindowsProcess::start(xvnc.display(), &options);
-        Self { windows, person: xvnc.person(), xvnc }
+        let office = Self { windows, person: xvnc.person(), xvnc };
+        office.leave_the_windows();
+        office
+    }
+
+    /// What the person types goes to none of the agent windows, as long as none is clicked.
+    fn leave_the_windows(&self) {
+        let stranger = self.xvnc.connect();
+        let pointer_root = u32::from(InputFocus::POINTER_ROOT);
+        stranger.set_input_focus(InputFocus::POINTER_ROOT, pointer_root, CURRENT_TIME).unwrap().check().unwrap();
     }
 
     pub(crate) fn display(&self) -> &str {

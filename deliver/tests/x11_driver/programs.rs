@@ -1,18 +1,14 @@
 //! Real programs as targets, with and without a window manager.
 
-use std::time::Duration;
-
 use deliver::{
+    Profile, State,
     agent_windows::{Behaviour, Options, Waiting},
-    desktop::{FetchRule, Place},
+    desktop::{Place, x11::X11Desktop},
 };
 use tests::{agent_windows_process::AgentWindowsProcess, chromium::Chromium, openbox::Openbox, require, xvfb::Xvfb};
 
-use crate::desk::{DEADLINE, Desk, ONCE, deliver, guard, titled};
-
-/// Chromium reads twice, and now and then sleeps on an answer.
-const CHROMIUM: FetchRule =
-    FetchRule { fetches: 2, quiet: Duration::from_millis(20), nudge: Some(Duration::from_millis(40)), ..ONCE };
+use crate::desk::{DEADLINE, Desk, ONCE, deliver, guard, keeper_command, titled};
+use crate::sender::Sender;
 
 #[test]
 fn managed_windows_are_raised_and_told_apart() {
@@ -39,19 +35,17 @@ fn chromium_gets_every_message_in_the_right_box() {
     require!("Xvfb", "chromium");
     let xvfb = Xvfb::start();
     let browser = Chromium::start(xvfb.display());
-    let mut driver =
-        deliver::desktop::x11::X11Desktop::connect(Some(xvfb.display()), &crate::desk::keeper_command()).unwrap();
-    let guard = guard();
-    let boxes = browser.boxes().len();
+    let display = xvfb.display().to_owned();
+    let sender = Sender::by(move || Ok(Box::new(X11Desktop::connect(Some(&display), &keeper_command())?)));
+    let (boxes, profile) = (browser.boxes().len(), Profile::named("chromium").unwrap());
     let mut took = Vec::new();
     for nth in 0..60 {
         let (x, y) = browser.boxes()[nth % boxes].centre();
         let place = Place { point: Some((x.into(), y.into())), window: None };
-        let began = std::time::Instant::now();
-        match deliver(&mut driver, &guard, &place, &format!("message {nth}\nsecond line"), CHROMIUM) {
-            Ok(_) => took.push(began.elapsed()),
-            Err(refusal) => panic!("{nth}: {refusal}"),
-        }
+        let text = format!("message {nth}\nsecond line");
+        let receipt = sender.send(&format!("Agent-{}", nth % boxes), place, &profile, &text);
+        assert_eq!(receipt.state, State::Submitted, "{nth}: {receipt:?}");
+        took.push(receipt.took);
     }
     let messages = browser.wait_messages(60, DEADLINE);
     took.sort();

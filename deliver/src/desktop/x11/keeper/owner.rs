@@ -99,6 +99,13 @@ pub(super) struct Saved {
     pub(super) missing: Option<String>,
 }
 
+impl Saved {
+    /// Somebody took the selection in the instant between our question for the time and our own taking.
+    fn taken_meanwhile() -> Self {
+        Self { content: None, missing: Some("somebody else used the clipboard in the same instant".into()) }
+    }
+}
+
 impl Side {
     pub(super) fn new(name: Atom) -> Self {
         Self { name, holds: Holds::Nothing, since: 0, former: None, put_back: None, not_firm: None }
@@ -141,17 +148,17 @@ impl Keeper {
         let after = after.map_or_else(|| self.server_time(), Ok)?;
         self.sides[at].not_firm = None;
         // Saved at the first offer only: later ones find an offer, and keep what was saved.
-        match std::mem::replace(&mut self.sides[at].holds, Holds::Nothing) {
-            Holds::Offer { .. } => {}
-            Holds::Former(content) => {
-                self.sides[at].former = Some(Saved { content: Some(content), missing: None });
-            }
-            Holds::Nothing => self.sides[at].former = Some(self.save(at)?),
-        }
+        let saved = if self.sides[at].owns() { None } else { Some(self.save(at)?) };
         let content = Arc::new(Content::of_text(text, &self.display.atoms));
-        self.sides[at].put_back = None;
+        // Until here what was held before is served: a refusal in between would be the answer to somebody's paste.
         let time = self.server_time()?;
-        self.sides[at].holds = Holds::Offer { peer, offer, content };
+        let side = &mut self.sides[at];
+        side.put_back = None;
+        match std::mem::replace(&mut side.holds, Holds::Offer { peer, offer, content }) {
+            Holds::Offer { .. } => {}
+            Holds::Former(content) => side.former = Some(Saved { content: Some(content), missing: None }),
+            Holds::Nothing => side.former = Some(saved.unwrap_or_else(Saved::taken_meanwhile)),
+        }
         let owner = self.own(at, time)?;
         if owner == self.window {
             self.sides[at].not_firm = Some(NotFirm { after, ask_at: Moment::now() });

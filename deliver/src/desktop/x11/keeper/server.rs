@@ -45,6 +45,9 @@ const PEERS_MAX: usize = 256;
 /// milliseconds.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Events of the display that are handled before senders are heard again.
+const EVENTS_IN_A_ROW: usize = 32;
+
 /// A running keeper.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -118,7 +121,7 @@ impl Keeper {
     /// Serves until nobody needs it, or the display is gone.
     pub(super) fn serve(mut self) -> Result<(), Refusal> {
         loop {
-            self.handle_events()?;
+            let mut busy = self.handle_events()?;
             self.put_back_due()?;
             self.make_firm_due()?;
             self.give_up_transfers(None)?;
@@ -132,9 +135,9 @@ impl Keeper {
             // Answers that were waited for above may have brought events with them, which no poll would report.
             if let Some(event) = self.display.x.poll_for_event().during("serving the clipboard")? {
                 self.handle(event)?;
-                continue;
+                busy = true;
             }
-            self.wait_and_hear()?;
+            self.wait_and_hear(busy)?;
         }
     }
 
@@ -161,11 +164,16 @@ impl Keeper {
         }
     }
 
-    fn handle_events(&mut self) -> Result<(), Refusal> {
-        while let Some(event) = self.display.x.poll_for_event().during("serving the clipboard")? {
+    /// Handles what there is, but not so much that senders go unheard: some programs ask for the clipboard again as soon as
+    /// they have been answered. `true` when more may be there.
+    fn handle_events(&mut self) -> Result<bool, Refusal> {
+        for _ in 0..EVENTS_IN_A_ROW {
+            let Some(event) = self.display.x.poll_for_event().during("serving the clipboard")? else {
+                return Ok(false);
+            };
             self.handle(event)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn handle(&mut self, event: Event) -> Result<(), Refusal> {
@@ -194,10 +202,12 @@ impl Keeper {
         Ok(())
     }
 
-    fn wait_and_hear(&mut self) -> Result<(), Refusal> {
+    /// Waits for something to do, unless it is `busy`, and hears what senders say.
+    fn wait_and_hear(&mut self, busy: bool) -> Result<(), Refusal> {
         let until = self.sides.iter().filter_map(|side| Some(side.put_back?.at)).chain(self.first_give_up());
         let until = until.chain(self.sides.iter().filter_map(|side| Some(side.not_firm?.ask_at)));
-        let until = until.chain(self.unneeded_since.map(|since| since + LINGER)).min();
+        let until = until.chain(self.unneeded_since.map(|since| since + LINGER));
+        let until = until.chain(busy.then(Moment::now)).min();
         let mut fds =
             vec![PollFd::new(self.display.x.stream(), PollFlags::IN), PollFd::new(&self.listener, PollFlags::IN)];
         for peer in &self.peers {
