@@ -26,6 +26,8 @@ pub mod display_between;
 #[cfg(target_os = "linux")]
 pub mod hand;
 #[cfg(target_os = "linux")]
+pub mod hosts;
+#[cfg(target_os = "linux")]
 pub mod openbox;
 #[cfg(target_os = "linux")]
 pub mod process;

@@ -17,6 +17,8 @@ use crate::program::{fresh_folder, isolated};
 /// It keeps its place when it is killed and started again.
 #[derive(Debug)]
 pub struct RedisServer {
+    /// What runs it where it is to run; may be empty.
+    within: Vec<String>,
     options: Vec<String>,
     process: Process,
     home: TempDir,
@@ -36,10 +38,18 @@ impl RedisServer {
     /// # Panics
     /// When it does not come up.
     pub fn start_with(options: &[&str]) -> Self {
+        Self::start_within(Vec::new(), options)
+    }
+
+    /// Starts one by another program, such as `ip netns exec NAME`: see [`crate::hosts::Hosts`].
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_within(within: Vec<String>, options: &[&str]) -> Self {
         let home = fresh_folder();
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-        let process = Process::start_ending(command(&home, &options), Ending::Kill);
-        let server = Self { options, process, home };
+        let process = Process::start_ending(command(&within, &home, &options), Ending::Kill);
+        let server = Self { within, options, process, home };
         server.until_ready();
         server
     }
@@ -74,7 +84,7 @@ impl RedisServer {
     /// # Panics
     /// When it does not come up.
     pub fn start_again(&mut self) {
-        self.process = Process::start_ending(command(&self.home, &self.options), Ending::Kill);
+        self.process = Process::start_ending(command(&self.within, &self.home, &self.options), Ending::Kill);
         self.until_ready();
     }
 
@@ -113,8 +123,10 @@ fn socket(home: &TempDir) -> PathBuf {
     home.path().join("redis.sock")
 }
 
-fn command(home: &TempDir, options: &[String]) -> Command {
-    let mut command = isolated("redis-server", home.path());
+fn command(within: &[String], home: &TempDir, options: &[String]) -> Command {
+    let mut words = within.iter().map(String::as_str).chain(["redis-server"]);
+    let mut command = isolated(words.next().expect("at least one"), home.path());
+    command.args(words);
     command.args(["--port", "0", "--unixsocket"]).arg(socket(home)).arg("--dir").arg(home.path());
     command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]).args(options);
     command

@@ -32,7 +32,15 @@ pub fn require_tools(tools: &[&str]) -> bool {
         return true;
     }
     let packages: Vec<&str> = missing.iter().map(|tool| debian_package(tool)).collect();
-    let advice = format!("missing {}: apt-get install {}", missing.join(", "), packages.join(" "));
+    require_that(Err(format!("missing {}: apt-get install {}", missing.join(", "), packages.join(" "))))
+}
+
+/// Whether something else that a test needs is there; says on the terminal what is missing.
+///
+/// # Panics
+/// When it is missing and the environment has `CI`.
+pub fn require_that(there: Result<(), String>) -> bool {
+    let Err(advice) = there else { return true };
     assert!(std::env::var_os("CI").is_none(), "{advice}");
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Written to the stream itself: the test runner swallows what `eprintln!` says in a test that passes.
@@ -68,6 +76,7 @@ fn debian_package(tool: &str) -> &str {
         "convert" | "import" => "imagemagick",
         "python3-gi" => "python3-gi gir1.2-gtk-3.0",
         "redis-cli" => "redis-tools",
+        "ip" => "iproute2",
         other => other,
     }
 }
