@@ -9,6 +9,8 @@
 )]
 
 mod crowd;
+mod fault;
 mod history;
 mod many_hosts;
+mod schedules;
 mod sender;

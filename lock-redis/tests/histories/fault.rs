@@ -1,0 +1,204 @@
+//! What is done to a server, to the networks to it and to its senders, and when it is undone.
+
+use std::{thread::JoinHandle, time::Duration};
+
+use lock_core::Moment;
+use tests::{
+    proxy::{Pass, Proxy},
+    redis_server::RedisServer,
+};
+
+use crate::{
+    crowd::{Crowd, Recipe},
+    history::{Excuses, Span},
+    sender::{Dice, TTL},
+};
+
+const NETWORKS: usize = 2;
+const SENDERS: usize = 5;
+const TURNS: u64 = 6;
+/// A waiter that speaks every 600 ms has its place kept for 2 s: so short a silence loses it nothing.
+const HARMLESS: Duration = Duration::from_millis(400);
+
+/// A server, two networks to it with two senders each, and one sender beside the server.
+pub(crate) struct Site {
+    pub(crate) server: RedisServer,
+    networks: Vec<Proxy>,
+    pub(crate) crowd: Crowd,
+    /// Whether a restart keeps the data.
+    persists: bool,
+    pub(crate) excuses: Excuses,
+    sleeping: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    Delay(usize, Duration),
+    DropRequests(usize),
+    DropReplies(usize),
+    Partition(usize),
+    Reset(usize),
+    CutReplies(usize, usize),
+    KillSender(usize),
+    StopSender(usize),
+    RestartServer,
+    StopServer,
+    ServerSleeps,
+    FlushAll,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Server,
+    Network(usize),
+    Sender(usize),
+}
+
+/// The network of a sender; the last one has none.
+const fn network_of(sender: usize) -> usize {
+    sender / 2
+}
+
+impl Fault {
+    pub(crate) fn random(dice: &mut Dice) -> Self {
+        let kind = dice.roll(12);
+        let mut below = |count: usize| usize::try_from(dice.roll(count as u64)).unwrap();
+        match kind {
+            0 => Self::Delay(below(NETWORKS), Duration::from_millis(1 + below(60) as u64)),
+            1 => Self::DropRequests(below(NETWORKS)),
+            2 => Self::DropReplies(below(NETWORKS)),
+            3 => Self::Partition(below(NETWORKS)),
+            4 => Self::Reset(below(NETWORKS)),
+            5 => Self::CutReplies(below(NETWORKS), below(60)),
+            6 => Self::KillSender(below(SENDERS)),
+            7 => Self::StopSender(below(SENDERS)),
+            8 => Self::RestartServer,
+            9 => Self::StopServer,
+            10 => Self::ServerSleeps,
+            _ => Self::FlushAll,
+        }
+    }
+
+    pub(crate) const fn subject(self) -> Subject {
+        match self {
+            Self::Delay(network, _)
+            | Self::DropRequests(network)
+            | Self::DropReplies(network)
+            | Self::Partition(network)
+            | Self::Reset(network)
+            | Self::CutReplies(network, _) => Subject::Network(network),
+            Self::KillSender(sender) | Self::StopSender(sender) => Subject::Sender(sender),
+            Self::RestartServer | Self::StopServer | Self::ServerSleeps | Self::FlushAll => Subject::Server,
+        }
+    }
+
+    /// Whether it keeps somebody from being heard; the others only disturb.
+    const fn silences(self) -> bool {
+        !matches!(self, Self::Delay(..) | Self::Reset(_) | Self::CutReplies(..) | Self::KillSender(_) | Self::FlushAll)
+    }
+}
+
+impl Site {
+    pub(crate) fn open(dice: &mut Dice) -> Self {
+        let persists = dice.roll(2) == 0;
+        let mut options = vec!["--enable-debug-command", "local"];
+        if persists {
+            options.extend(["--appendonly", "yes", "--appendfsync", "always"]);
+        }
+        let server = RedisServer::start_with(&options);
+        let networks: Vec<Proxy> = (0..NETWORKS).map(|_| Proxy::to(&server.socket())).collect();
+        let url = |sender| match networks.get(network_of(sender)) {
+            Some(network) => format!("redis://127.0.0.1:{}", network.port()),
+            None => server.url(),
+        };
+        let recipe = |sender| Recipe {
+            within: Vec::new(),
+            url: url(sender),
+            turns: TURNS,
+            seed: dice.roll(u64::MAX),
+            special: None,
+        };
+        let recipes: Vec<Recipe> = (0..SENDERS).map(recipe).collect();
+        let crowd = Crowd::gather(&recipes);
+        let excuses = Excuses { ttl: TTL, ..Excuses::default() };
+        Self { server, networks, crowd, persists, excuses, sleeping: Vec::new() }
+    }
+
+    /// Does it; it is to be undone after `span`.
+    pub(crate) fn begin(&mut self, fault: Fault, span: Duration) {
+        let began = Moment::now();
+        match fault {
+            Fault::Delay(network, late) => {
+                self.networks[network].requests(Pass::After(late));
+                self.networks[network].replies(Pass::After(late));
+            }
+            Fault::DropRequests(network) => self.networks[network].requests(Pass::Never),
+            Fault::DropReplies(network) => self.networks[network].replies(Pass::Never),
+            Fault::Partition(network) => self.networks[network].partition(),
+            Fault::Reset(network) => self.networks[network].reset(),
+            Fault::CutReplies(network, bytes) => {
+                self.networks[network].replies_of_open_ones(Pass::ThenReset(bytes));
+            }
+            Fault::KillSender(sender) => {
+                let member = &mut self.crowd.members[sender];
+                member.killed = true;
+                member.process.kill();
+            }
+            Fault::StopSender(sender) => self.signal_sender(sender, tests::process::Process::stop),
+            Fault::RestartServer => self.server.kill(),
+            Fault::StopServer => self.server.process().stop(),
+            Fault::ServerSleeps => self.sleep(span),
+            Fault::FlushAll => {
+                self.server.tell(&["FLUSHALL"]);
+                self.excuses.losses.push(Span { from: began, to: Moment::now() });
+            }
+        }
+    }
+
+    /// Undoes what was done at `began`, and notes what it excuses.
+    pub(crate) fn end(&mut self, fault: Fault, began: Moment) {
+        match fault {
+            Fault::Delay(network, _)
+            | Fault::DropRequests(network)
+            | Fault::DropReplies(network)
+            | Fault::Partition(network)
+            | Fault::CutReplies(network, _) => self.networks[network].heal(),
+            Fault::StopSender(sender) => self.signal_sender(sender, tests::process::Process::go_on),
+            Fault::RestartServer => {
+                self.server.start_again();
+                if !self.persists {
+                    self.excuses.losses.push(Span { from: began, to: Moment::now() });
+                }
+            }
+            Fault::StopServer => self.server.process().go_on(),
+            Fault::ServerSleeps => self.sleeping.drain(..).for_each(|sleeping| sleeping.join().unwrap()),
+            Fault::Reset(_) | Fault::KillSender(_) | Fault::FlushAll => {}
+        }
+        let span = Span { from: began, to: Moment::now() };
+        if !fault.silences() || span.to - span.from < HARMLESS {
+            return;
+        }
+        let concerned = |sender: &usize| match fault.subject() {
+            Subject::Server => true,
+            Subject::Network(network) => network_of(*sender) == network,
+            Subject::Sender(stopped) => *sender == stopped,
+        };
+        self.excuses.silences.extend((0..SENDERS).filter(concerned).map(|sender| (sender, span)));
+    }
+
+    /// To a sender that still has turns to take.
+    fn signal_sender(&self, sender: usize, signal: impl FnOnce(&tests::process::Process)) {
+        let process = &self.crowd.members[sender].process;
+        if process.runs() {
+            signal(process);
+        }
+    }
+
+    fn sleep(&mut self, span: Duration) {
+        let url = self.server.url().replace("redis+unix://", "unix://");
+        self.sleeping.push(std::thread::spawn(move || {
+            let mut operator = redis::Client::open(url).unwrap().get_connection().unwrap();
+            redis::cmd("DEBUG").arg("SLEEP").arg(span.as_secs_f64()).query::<()>(&mut operator).unwrap();
+        }));
+    }
+}
