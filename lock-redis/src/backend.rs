@@ -30,9 +30,9 @@ use crate::{
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// The schemes of its URLs.
-pub const SCHEMES: [&str; 4] = ["redis", "rediss", "redis+unix", "redis+sentinel"];
+pub const SCHEMES: [&str; 6] = ["redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster", "rediss+cluster"];
 
-/// Locks on a Redis server, for all hosts that reach it.
+/// Locks on a Redis server, or on the nodes of a Cluster, for all hosts that reach it.
 ///
 /// # Leases
 /// They end by the server's clock unless renewed, and by the client's own clock before that. A lease that is handed over

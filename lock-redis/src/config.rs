@@ -53,6 +53,13 @@ pub enum Address {
         /// How they call the master.
         master: String,
     },
+    /// `redis+cluster://host:port,host:port`, or with TLS `rediss+cluster://`: the Cluster that these nodes belong to.
+    Cluster {
+        /// Names or addresses of the hosts of some nodes, and their ports; one that answers is enough.
+        seeds: Vec<(String, u16)>,
+        /// Whether to speak TLS, to all nodes.
+        tls: bool,
+    },
 }
 
 impl fmt::Display for Address {
@@ -64,11 +71,18 @@ impl fmt::Display for Address {
             }
             Self::Unix(path) => write!(f, "redis+unix://{}", path.display()),
             Self::Sentinel { sentinels, master } => {
-                let places: Vec<String> = sentinels.iter().map(|(host, port)| place(host, *port)).collect();
-                write!(f, "redis+sentinel://{}/{master}", places.join(","))
+                write!(f, "redis+sentinel://{}/{master}", all_places(sentinels))
+            }
+            Self::Cluster { seeds, tls } => {
+                let scheme = if *tls { "rediss" } else { "redis" };
+                write!(f, "{scheme}+cluster://{}", all_places(seeds))
             }
         }
     }
+}
+
+fn all_places(places: &[(String, u16)]) -> String {
+    places.iter().map(|(host, port)| place(host, *port)).collect::<Vec<String>>().join(",")
 }
 
 fn place(host: &str, port: u16) -> String {
@@ -90,7 +104,7 @@ pub struct TlsFiles {
 pub struct RedisConfig {
     /// The server, or who knows where it is.
     pub address: Address,
-    /// Its database.
+    /// Its database; a Cluster has none but 0.
     pub database: u32,
     /// The ACL user; `default` unless set.
     pub user: Option<String>,
@@ -102,7 +116,8 @@ pub struct RedisConfig {
     pub prefix: String,
     /// How long the server may take to answer.
     pub timeout: Duration,
-    /// How many replicas must have a grant or a renewal before it counts; 0: the server's word is enough.
+    /// How many replicas must have a grant or a renewal before it counts; 0: the server's word is enough. Not on
+    /// a Cluster.
     pub wait_replicas: u32,
     /// Longest line of one key.
     pub queue_max: usize,
@@ -131,8 +146,11 @@ impl RedisConfig {
     /// The server and its database, without user and password: what errors and `Display` show, and what tells stores apart.
     #[must_use]
     pub fn name(&self) -> String {
-        let separator = if matches!(self.address, Address::Unix(_)) { "?db=" } else { "/" };
-        let name = format!("{}{separator}{}", self.address, self.database);
+        let name = match self.address {
+            Address::Unix(_) => format!("{}?db={}", self.address, self.database),
+            Address::Cluster { .. } => self.address.to_string(),
+            _ => format!("{}/{}", self.address, self.database),
+        };
         match self.prefix.as_str() {
             PREFIX_DEFAULT => name,
             prefix if name.contains('?') => format!("{name}&prefix={prefix}"),

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use lock_core::{Error, Operation};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use crate::config::RedisConfig;
+use crate::config::{Address, RedisConfig};
 
 /// The oldest server that will do: what the scripts use is in it, and in Valkey.
 pub(crate) const VERSION_MIN: &str = "6.2";
@@ -49,7 +49,7 @@ pub(crate) enum Trouble {
         "{server} did not answer within {:.1} s: it hangs, is stopped, {}or the network is down; if it is only slow, raise \
          `redis.timeout`",
         after.as_secs_f64(),
-        if server.starts_with("rediss:") { "speaks no TLS, " } else { "" }
+        if server.starts_with("rediss") { "speaks no TLS, " } else { "" }
     )]
     Silent { server: String, after: Duration },
     #[error(
@@ -74,12 +74,29 @@ pub(crate) enum Trouble {
     TooFewReplicas { server: String, wanted: u32, have: i64 },
     #[error("{server} runs version {version}; at least {VERSION_MIN} is needed")]
     TooOld { server: String, version: String },
-    #[error(
-        "{server} is a node of a Cluster, where keys live on many nodes; locks on a Cluster are not built yet: use a single server"
-    )]
+    #[error("{server} is a node of a Cluster, where keys live on many nodes; use redis+cluster:// for it")]
     ClusterNode { server: String },
-    #[error("the Cluster of {server} is down: {what}; see `redis-cli cluster info`")]
+    #[error("{server} is no node of a Cluster; use redis:// for it")]
+    NoCluster { server: String },
+    #[error(
+        "the Cluster of {server} is down: {what}; start the masters that are away, or give their slots to others \
+         (`redis-cli --cluster check`, `redis-cli cluster nodes`)"
+    )]
     ClusterDown { server: String, what: String },
+    #[error(
+        "the node of {server} that keeps this lock cannot be reached; start it, or let a replica take its place \
+         (`redis-cli cluster nodes`)"
+    )]
+    NodeAway { server: String, source: RedisError },
+    #[error(
+        "the lock's slot of {server} is moving to another node, and part of it is there: {what}; it goes on when the move is done"
+    )]
+    Moving { server: String, what: String },
+    #[error(
+        "the nodes of {server} send each other's callers in a circle ({what}): they disagree on who keeps the slot; see \
+         `redis-cli --cluster check`, and `--cluster fix`"
+    )]
+    Circle { server: String, what: String },
     #[error("{server} is still loading its data; it will answer when that is done")]
     Loading { server: String },
     #[error(
@@ -131,14 +148,23 @@ impl Trouble {
                 | Self::Replica { .. }
                 | Self::TooFewReplicas { .. }
                 | Self::ClusterDown { .. }
+                | Self::NodeAway { .. }
+                | Self::Moving { .. }
+                | Self::Circle { .. }
                 | Self::Loading { .. }
                 | Self::Busy { .. }
         )
     }
 
+    /// Whether a slot is between two nodes: a matter of moments, in which nothing was done.
+    pub(crate) const fn is_move(&self) -> bool {
+        matches!(self, Self::Moving { .. } | Self::Circle { .. })
+    }
+
     /// What an error of the redis crate means.
     pub(crate) fn from_server(error: RedisError, config: &RedisConfig, script: &'static str) -> Self {
         let (server, user) = (config.name(), config.user_name().to_owned());
+        let is_cluster = matches!(config.address, Address::Cluster { .. });
         let what = error.detail().unwrap_or_default().to_owned();
         let not_permitted = |what: String| {
             let needs = right_for(&what, &config.prefix);
@@ -149,7 +175,11 @@ impl Trouble {
             (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => Self::Replica { server },
             (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading { server },
             (ErrorKind::Server(ServerErrorKind::ClusterDown), _) => Self::ClusterDown { server, what },
+            (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) if is_cluster => {
+                Self::Circle { server, what: error.to_string() }
+            }
             (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) => Self::ClusterNode { server },
+            (ErrorKind::Server(ServerErrorKind::TryAgain), _) => Self::Moving { server, what },
             (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS") => Self::WrongPassword { server, user },
             (_, "NOAUTH") => Self::NoPassword { server },
             (_, "OOM") => Self::OutOfMemory { server, what },
@@ -162,6 +192,9 @@ impl Trouble {
                 not_permitted(what)
             }
             _ if what.contains("Script killed") => Self::Killed { server, script, what },
+            (ErrorKind::Io | ErrorKind::ClusterConnectionNotFound, _) if is_cluster => {
+                Self::NodeAway { server, source: error }
+            }
             (ErrorKind::Io, _) => Self::Broke { server, source: error },
             _ => Self::Refused { server, script, source: error },
         }

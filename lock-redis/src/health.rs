@@ -6,13 +6,15 @@ use lock_core::{Error, LockKey, Moment, Operation, wall_clock_us};
 
 use crate::{
     backend::RedisLock,
+    connection::Node,
     error::Trouble,
     keys::Keys,
     reply::{list, text, texts},
     scripts::PROBE,
+    server::is_at_least,
 };
 
-/// What was seen of a server.
+/// What was seen of a server; of the masters of a Cluster the worst of each.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Health {
@@ -28,8 +30,27 @@ pub struct Health {
     pub eviction: String,
 }
 
-/// What a server keeps on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl Health {
+    /// Whether a full server throws locks away.
+    #[must_use]
+    pub fn evicts(&self) -> bool {
+        self.eviction.starts_with("allkeys-")
+    }
+
+    fn or_worse(self, other: Self) -> Self {
+        let clock_ahead_us = [self.clock_ahead_us, other.clock_ahead_us].into_iter().max_by_key(|us| us.unsigned_abs());
+        Self {
+            clock_ahead_us: clock_ahead_us.unwrap_or_default(),
+            round_trip: self.round_trip.max(other.round_trip),
+            persistence: self.persistence.min(other.persistence),
+            eviction: if other.evicts() { other.eviction } else { self.eviction },
+            version: if is_at_least(&self.version, &other.version) { other.version } else { self.version },
+        }
+    }
+}
+
+/// What a server keeps on disk, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Persistence {
     /// Nothing: a restart loses line and holders.
     Nothing,
@@ -69,8 +90,20 @@ impl RedisLock {
     }
 
     async fn look(&self) -> Result<Health, Trouble> {
+        let mut worst: Option<Health> = None;
+        for master in self.client.link.masters().await? {
+            let health = self.look_at(&master).await?;
+            worst = Some(match worst {
+                Some(others) => others.or_worse(health),
+                None => health,
+            });
+        }
+        worst.ok_or_else(|| self.client.strange("CLUSTER SLOTS"))
+    }
+
+    async fn look_at(&self, node: &Node) -> Result<Health, Trouble> {
         let asked = Moment::now();
-        let time = self.client.link.ask(redis::cmd("TIME"), "TIME").await?;
+        let time = self.client.link.ask(node, redis::cmd("TIME"), "TIME").await?;
         let (round_trip, here_us) = (asked.elapsed(), wall_clock_us());
         let there_us = texts(&time).and_then(|parts| match parts[..] {
             [seconds, us] => Some(seconds.parse::<i64>().ok()? * 1_000_000 + us.parse::<i64>().ok()?),
@@ -79,7 +112,7 @@ impl RedisLock {
         let there_us = there_us.ok_or_else(|| self.client.strange("TIME"))?;
         let middle_us =
             i64::try_from(here_us).unwrap_or(i64::MAX) - i64::try_from(round_trip.as_micros() / 2).unwrap_or(0);
-        let info = self.client.link.ask(redis::cmd("INFO"), "INFO").await?;
+        let info = self.client.link.ask(node, redis::cmd("INFO"), "INFO").await?;
         let info = text(&info).ok_or_else(|| self.client.strange("INFO"))?;
         let line = |name: &str| {
             let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
@@ -92,17 +125,17 @@ impl RedisLock {
             clock_ahead_us: there_us - middle_us,
             persistence: match line("aof_enabled")?.as_str() {
                 "1" => Persistence::Log,
-                _ if self.makes_snapshots().await? => Persistence::Snapshots,
+                _ if self.makes_snapshots(node).await? => Persistence::Snapshots,
                 _ => Persistence::Nothing,
             },
             eviction: line("maxmemory_policy")?,
         })
     }
 
-    async fn makes_snapshots(&self) -> Result<bool, Trouble> {
+    async fn makes_snapshots(&self, node: &Node) -> Result<bool, Trouble> {
         let mut question = redis::cmd("CONFIG");
         question.arg("GET").arg("save");
-        let answer = self.client.link.ask(question, "CONFIG GET").await?;
+        let answer = self.client.link.ask(node, question, "CONFIG GET").await?;
         let rules = match &answer {
             redis::Value::Map(entries) => entries.first().and_then(|(_, rules)| text(rules)),
             other => list(other).and_then(|parts| text(parts.get(1)?)),

@@ -15,7 +15,8 @@ use crate::{
 const STEP: u32 = 1000;
 
 impl RedisLock {
-    /// The keys of all locks that were ever used under the prefix, in order. Looks through the whole database in steps.
+    /// The keys of all locks that were ever used under the prefix, in order. Looks through the whole database in steps, on
+    /// a Cluster through that of each master.
     ///
     /// # Errors
     /// The server's.
@@ -23,22 +24,25 @@ impl RedisLock {
     /// # Cancel safety
     /// May be dropped at any point.
     pub async fn known_keys(&self) -> Result<Vec<LockKey>, Error> {
-        let config = &self.client.link.config;
+        let link = &self.client.link;
         let failed = |trouble: Trouble| trouble.of(Operation::Inspect, self.to_string(), self.to_string());
         let mut found = BTreeSet::new();
-        let mut cursor = "0".to_owned();
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(&cursor).arg("MATCH").arg(keys::pattern(config)).arg("COUNT").arg(STEP);
-            let step = self.client.link.ask(scan, "SCAN").await.map_err(failed)?;
-            let parts = list(&step).and_then(|parts| <&[_; 2]>::try_from(parts).ok());
-            let read = parts.and_then(|[next, names]| Some((text(next)?.to_owned(), texts(names)?)));
-            let (next, names) = read.ok_or_else(|| failed(self.client.strange("SCAN")))?;
-            found.extend(names.into_iter().filter_map(|name| keys::lock_of(config, name)));
-            if next == "0" {
-                return Ok(found.into_iter().collect());
+        for master in link.masters().await.map_err(failed)? {
+            let mut cursor = "0".to_owned();
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(&cursor).arg("MATCH").arg(keys::pattern(&link.config)).arg("COUNT").arg(STEP);
+                let step = link.ask(&master, scan, "SCAN").await.map_err(failed)?;
+                let parts = list(&step).and_then(|parts| <&[_; 2]>::try_from(parts).ok());
+                let read = parts.and_then(|[next, names]| Some((text(next)?.to_owned(), texts(names)?)));
+                let (next, names) = read.ok_or_else(|| failed(self.client.strange("SCAN")))?;
+                found.extend(names.into_iter().filter_map(|name| keys::lock_of(&link.config, name)));
+                if next == "0" {
+                    break;
+                }
+                cursor = next;
             }
-            cursor = next;
         }
+        Ok(found.into_iter().collect())
     }
 }

@@ -1,11 +1,13 @@
 //! The Redis backend of talkstick's lock: one ordered line for many hosts.
 //!
 //! The line, the lease and the handover live in Lua scripts on the server (`src/lua/`), each with its contract in its head;
-//! see [`RedisLock`] for what they promise. One connection serves all keys of a
+//! see [`RedisLock`] for what they promise. One connection (on a Cluster, one to each node) serves all keys of a
 //! client: requests, answers, and the wake-ups that the server pushes.
 
 mod backend;
+mod cluster;
 mod config;
+mod connection;
 mod deadline;
 mod error;
 mod handshake;

@@ -1,16 +1,36 @@
 //! The one connection of a client, made again when it breaks, and the calls over it.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use lock_core::{Moment, background};
-use redis::{
-    ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, ToRedisArgs, Value, aio::MultiplexedConnection,
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use crate::{config::RedisConfig, error::Trouble, keys::Keys, line::Line, scripts::LuaScript, server::Server};
+use lock_core::{Moment, background};
+use redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, ToRedisArgs, Value};
+
+use crate::{
+    config::RedisConfig,
+    connection::{Connection, Node},
+    error::Trouble,
+    keys::Keys,
+    line::Line,
+    scripts::LuaScript,
+    server::Server,
+};
 
 /// How often a call is sent: twice, for a connection that was found broken only by using it. All calls may be repeated.
 const ATTEMPTS: u32 = 2;
+
+/// Pause before a call is sent again whose slot is between two nodes.
+const MOVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// What the errors of other questions name in the place of a script.
+const SLOTS: &str = "CLUSTER SLOTS";
+const WAIT: &str = "WAIT";
 
 /// An answer, and when its question was sent.
 #[derive(Debug)]
@@ -34,10 +54,21 @@ pub(crate) struct Link {
 }
 
 /// A connection that worked when it was last used.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Live {
-    connection: MultiplexedConnection,
+    connection: Connection,
     since: Moment,
+    ear: Arc<Ear>,
+}
+
+/// Whether wake-ups are heard. Of a Cluster any node's connection may break while those of the others go on, and it may be
+/// the one over which they came.
+#[derive(Debug, Default)]
+struct Ear {
+    /// How many connections have broken.
+    broken: AtomicU64,
+    /// How many of them were followed by a new subscription.
+    mended: AtomicU64,
 }
 
 impl Link {
@@ -67,7 +98,7 @@ impl Link {
         keys: &Keys,
         arguments: &[impl ToRedisArgs + Sync],
     ) -> Result<Answer, Trouble> {
-        let mut attempt = 1;
+        let (mut attempt, begun) = (1, Moment::now());
         loop {
             let live = self.live().await?;
             let sent = Moment::now();
@@ -77,6 +108,10 @@ impl Link {
                 Ok(Err(error)) => match self.failed(error, script.name) {
                     // It was the master when we connected; who is it now is asked for with the next connection.
                     trouble @ Trouble::Replica { .. } => trouble,
+                    trouble if trouble.is_move() && begun.elapsed() < self.config.timeout => {
+                        background::sleep_until(Moment::now() + MOVE_PAUSE).await?;
+                        continue;
+                    }
                     trouble => return Err(trouble),
                 },
                 Err(silent) => silent,
@@ -102,8 +137,9 @@ impl Link {
         let mut wait = redis::cmd("WAIT");
         wait.arg(wanted).arg(u64::try_from(patience_ms).unwrap_or(u64::MAX));
         let mut connection = answer.live.connection.clone();
-        let waited = self.in_time(async { wait.query_async::<i64>(&mut connection).await }).await;
-        match waited.and_then(|have| have.map_err(|error| self.failed(error, "WAIT"))) {
+        let waited = self.in_time(connection.call(&wait)).await;
+        match waited.and_then(|have| have.map_err(|error| self.failed(error, WAIT))).and_then(|have| self.count(&have))
+        {
             Ok(have) if have >= i64::from(wanted) => Ok(()),
             Ok(have) => Err(Trouble::TooFewReplicas { server: self.config.name(), wanted, have }),
             Err(trouble) => {
@@ -115,11 +151,25 @@ impl Link {
         }
     }
 
-    /// Asks the server something that is no script, once.
-    pub(crate) async fn ask(&self, command: redis::Cmd, name: &'static str) -> Result<Value, Trouble> {
+    fn count(&self, replicas: &Value) -> Result<i64, Trouble> {
+        match replicas {
+            Value::Int(count) => Ok(*count),
+            _ => Err(Trouble::Strange { server: self.config.name(), script: WAIT }),
+        }
+    }
+
+    /// Asks this server something that is no script, once.
+    pub(crate) async fn ask(&self, node: &Node, command: redis::Cmd, name: &'static str) -> Result<Value, Trouble> {
         let mut live = self.live().await?;
-        let asked = self.in_time(async { command.query_async(&mut live.connection).await }).await?;
+        let asked = self.in_time(live.connection.ask(node, &command)).await?;
         asked.map_err(|error| self.failed(error, name))
+    }
+
+    /// All servers that keep keys.
+    pub(crate) async fn masters(&self) -> Result<Vec<Node>, Trouble> {
+        let mut live = self.live().await?;
+        let masters = self.in_time(live.connection.masters()).await?;
+        masters.map_err(|error| self.failed(error, SLOTS))
     }
 
     fn failed(&self, error: RedisError, script: &'static str) -> Trouble {
@@ -143,20 +193,40 @@ impl Link {
     }
 
     async fn live(&self) -> Result<Live, Trouble> {
-        if let Some(live) = self.current() {
+        if let Some(live) = self.current().filter(Live::hears) {
             return Ok(live);
         }
         let _one_at_a_time = self.connecting.lock().await;
-        if let Some(live) = self.current() {
-            return Ok(live);
+        if let Some(mut live) = self.current() {
+            if live.hears() || self.hear_again(&mut live).await {
+                return Ok(live);
+            }
+            self.forget(&live);
         }
-        let (server, line) = (Arc::clone(&self.server), Arc::clone(&self.line));
+        let (server, ear) = (Arc::clone(&self.server), Arc::<Ear>::default());
+        let hears = hears(Arc::clone(&self.line), Arc::clone(&ear));
         // On lock-core's runtime, where the connection is served also when the caller's is blocked or ends.
-        let connecting = background::handle()?.spawn(async move { server.connect(hears(line)).await });
+        let connecting = background::handle()?.spawn(async move { server.connect(hears).await });
         let connection = connecting.await.map_err(|_| Trouble::Background)??;
-        let live = Live { connection, since: Moment::now() };
+        let live = Live { connection, since: Moment::now(), ear };
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
         Ok(live)
+    }
+
+    /// Subscribes again, on a node that is there: before the call that follows, so that it sees what was missed.
+    async fn hear_again(&self, live: &mut Live) -> bool {
+        let broken = live.ear.broken.load(Ordering::Acquire);
+        let heard = self.in_time(live.connection.subscribe(self.server.channel())).await;
+        match heard.and_then(|heard| heard.map_err(|error| self.failed(error, "SUBSCRIBE"))) {
+            Ok(()) => {
+                live.ear.mended.store(broken, Ordering::Release);
+                true
+            }
+            Err(trouble) => {
+                tracing::debug!(error = %trouble, "the Cluster is connected to anew");
+                false
+            }
+        }
     }
 
     /// Gives a broken connection up, unless another caller has already replaced it.
@@ -168,28 +238,48 @@ impl Link {
     }
 }
 
+impl Live {
+    /// A single server's subscription ends with its connection, which the next call finds out.
+    fn hears(&self) -> bool {
+        match self.connection {
+            Connection::Server(_) => true,
+            Connection::Cluster { .. } => {
+                self.ear.mended.load(Ordering::Acquire) == self.ear.broken.load(Ordering::Acquire)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("since", &self.since).field("ear", &self.ear).finish_non_exhaustive()
+    }
+}
+
 async fn run(
-    mut connection: MultiplexedConnection,
+    mut connection: Connection,
     script: &LuaScript,
     keys: &Keys,
     arguments: &[impl ToRedisArgs],
 ) -> Result<Value, RedisError> {
-    let by_hash = script.by_hash(keys, arguments);
-    match by_hash.query_async(&mut connection).await {
+    match connection.call(&script.by_hash(keys, arguments)).await {
         // A new server, or one whose scripts were flushed.
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            script.in_full(keys, arguments).query_async(&mut connection).await
+            connection.call(&script.in_full(keys, arguments)).await
         }
         answer => answer,
     }
 }
 
-/// Wakes whom a message names; and everybody when the connection ends, for a message may have been lost with it.
-fn hears(line: Arc<Line>) -> impl Fn(PushInfo) -> Result<(), std::convert::Infallible> {
+/// Wakes whom a message names; and everybody when a connection ends, for a message may have been lost with it.
+fn hears(line: Arc<Line>, ear: Arc<Ear>) -> impl Fn(PushInfo) -> Result<(), std::convert::Infallible> {
     move |push| {
         match (push.kind, &push.data[..]) {
             (PushKind::Message, [_, Value::BulkString(request)]) => line.wake(request),
-            (PushKind::Disconnection, _) => line.wake_all(),
+            (PushKind::Disconnection, _) => {
+                ear.broken.fetch_add(1, Ordering::AcqRel);
+                line.wake_all();
+            }
             _ => {}
         }
         Ok(())

@@ -10,7 +10,9 @@ use redis::{
 };
 
 use crate::{
+    cluster,
     config::{Address, RedisConfig},
+    connection::Connection,
     error::{Trouble, VERSION_MIN},
     handshake,
     reply::text,
@@ -18,13 +20,13 @@ use crate::{
 };
 
 /// What the errors of connecting name in the place of a script.
-const HANDSHAKE: &str = "the handshake";
+pub(crate) const HANDSHAKE: &str = "the handshake";
 
 /// The server as configured.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) config: Arc<RedisConfig>,
-    /// To the one server; `None` where Sentinels say which it is.
+    /// To the one server; `None` where Sentinels or the nodes of a Cluster say where it is.
     client: Option<Client>,
     /// Where our wake-ups are published.
     channel: String,
@@ -34,7 +36,7 @@ impl Server {
     /// Reads the certificates; nothing is sent yet.
     pub(crate) fn new(config: Arc<RedisConfig>, channel: String) -> Result<Self, Trouble> {
         let client = match &config.address {
-            Address::Sentinel { .. } => None,
+            Address::Sentinel { .. } | Address::Cluster { .. } => None,
             address => Some(client(&config, address)?),
         };
         Ok(Self { config, client, channel })
@@ -43,15 +45,14 @@ impl Server {
     /// Connects, within the timeout. `push` hears the wake-ups, and the end of the connection.
     ///
     /// Must run on a tokio runtime: the connection lives there.
-    pub(crate) async fn connect(&self, push: impl AsyncPushSender) -> Result<MultiplexedConnection, Trouble> {
+    pub(crate) async fn connect(&self, push: impl AsyncPushSender) -> Result<Connection, Trouble> {
         let client = match (&self.client, &self.config.address) {
             (None, Address::Sentinel { sentinels, master }) => {
-                client(&self.config, &sentinel::master(&self.config, sentinels, master).await?)?
+                Some(client(&self.config, &sentinel::master(&self.config, sentinels, master).await?)?)
             }
-            (Some(client), _) => client.clone(),
-            (None, address) => client(&self.config, address)?,
+            (given, _) => given.clone(),
         };
-        match tokio::time::timeout(self.config.timeout, self.connect_patiently(&client, push)).await {
+        match tokio::time::timeout(self.config.timeout, self.connect_patiently(client, push)).await {
             Ok(connected) => connected,
             Err(_) => Err(Trouble::Silent { server: self.config.name(), after: self.config.timeout }),
         }
@@ -59,51 +60,76 @@ impl Server {
 
     async fn connect_patiently(
         &self,
-        client: &Client,
+        given: Option<Client>,
         push: impl AsyncPushSender,
-    ) -> Result<MultiplexedConnection, Trouble> {
-        // Answers are timed by `Link`, which works outside a runtime too.
-        let how =
-            AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None).set_push_sender(push);
-        let connected = client.get_multiplexed_async_connection_with_config(&how).await;
-        let mut connection = connected.map_err(|error| self.not_connected(error))?;
-        let about = redis::cmd("HELLO").query_async(&mut connection).await.map_err(|error| self.refused(error))?;
-        self.check(&about)?;
-        connection.subscribe(&self.channel).await.map_err(|error| self.refused(error))?;
+    ) -> Result<Connection, Trouble> {
+        let mut connection = match (given, &self.config.address) {
+            (None, Address::Cluster { seeds, tls }) => cluster::connect(&self.config, seeds, *tls, push).await?,
+            (given, address) => {
+                let client = given.map_or_else(|| client(&self.config, address), Ok)?;
+                // Answers are timed by `Link`, which works outside a runtime too.
+                let how = AsyncConnectionConfig::new()
+                    .set_response_timeout(None)
+                    .set_connection_timeout(None)
+                    .set_push_sender(push);
+                Connection::Server(greet(&self.config, &client, &how).await?)
+            }
+        };
+        let heard = connection.subscribe(&self.channel).await;
+        heard.map_err(|error| Trouble::from_server(error, &self.config, HANDSHAKE))?;
         Ok(connection)
     }
 
-    fn check(&self, about: &Value) -> Result<(), Trouble> {
-        let server = self.config.name();
-        let version = field(about, "version").unwrap_or_default();
-        if !is_at_least(&version, VERSION_MIN) {
-            return Err(Trouble::TooOld { server, version });
-        }
-        match (field(about, "mode").as_deref(), field(about, "role").as_deref()) {
-            (Some("cluster"), _) => Err(Trouble::ClusterNode { server }),
-            (_, Some("replica" | "slave")) => Err(Trouble::Replica { server }),
-            _ => Ok(()),
-        }
-    }
-
-    fn not_connected(&self, error: RedisError) -> Trouble {
-        let server = self.config.name();
-        match error.kind() {
-            ErrorKind::RESP3NotSupported => Trouble::TooOld { server, version: "below 6".to_owned() },
-            ErrorKind::InvalidClientConfig if self.config.tls.client.is_some() => {
-                Trouble::Certificates { server, source: error }
-            }
-            ErrorKind::Io | ErrorKind::InvalidClientConfig => handshake::failed(&self.config, error),
-            _ => self.refused(error),
-        }
-    }
-
-    fn refused(&self, error: RedisError) -> Trouble {
-        Trouble::from_server(error, &self.config, HANDSHAKE)
+    /// Where our wake-ups are published.
+    pub(crate) fn channel(&self) -> &str {
+        &self.channel
     }
 }
 
-fn client(config: &RedisConfig, address: &Address) -> Result<Client, Trouble> {
+/// Connects to one server, and has it say what it is.
+pub(crate) async fn greet(
+    config: &RedisConfig,
+    client: &Client,
+    how: &AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, Trouble> {
+    let connected = client.get_multiplexed_async_connection_with_config(how).await;
+    let mut connection = connected.map_err(|error| not_connected(config, error))?;
+    let about = redis::cmd("HELLO").query_async(&mut connection).await;
+    check(config, &about.map_err(|error| Trouble::from_server(error, config, HANDSHAKE))?)?;
+    Ok(connection)
+}
+
+fn check(config: &RedisConfig, about: &Value) -> Result<(), Trouble> {
+    let server = config.name();
+    let version = field(about, "version").unwrap_or_default();
+    if !is_at_least(&version, VERSION_MIN) {
+        return Err(Trouble::TooOld { server, version });
+    }
+    let is_node = field(about, "mode").as_deref() == Some("cluster");
+    match (&config.address, field(about, "role").as_deref()) {
+        // A replica knows its masters as well as anybody.
+        (Address::Cluster { .. }, _) if is_node => Ok(()),
+        (Address::Cluster { .. }, _) => Err(Trouble::NoCluster { server }),
+        _ if is_node => Err(Trouble::ClusterNode { server }),
+        (_, Some("replica" | "slave")) => Err(Trouble::Replica { server }),
+        _ => Ok(()),
+    }
+}
+
+fn not_connected(config: &RedisConfig, error: RedisError) -> Trouble {
+    let server = config.name();
+    match error.kind() {
+        ErrorKind::RESP3NotSupported => Trouble::TooOld { server, version: "below 6".to_owned() },
+        ErrorKind::InvalidClientConfig if config.tls.client.is_some() => {
+            Trouble::Certificates { server, source: error }
+        }
+        ErrorKind::Io | ErrorKind::InvalidClientConfig => handshake::failed(config, error),
+        _ => Trouble::from_server(error, config, HANDSHAKE),
+    }
+}
+
+/// A client of one server; nothing is sent yet.
+pub(crate) fn client(config: &RedisConfig, address: &Address) -> Result<Client, Trouble> {
     let failed = |source| Trouble::Unreachable { server: config.name(), source };
     let place = match address {
         Address::Tcp { host, port, tls: false } => ConnectionAddr::Tcp(host.clone(), *port),
@@ -115,6 +141,7 @@ fn client(config: &RedisConfig, address: &Address) -> Result<Client, Trouble> {
         Address::Sentinel { master, .. } => {
             return Err(Trouble::UnknownMaster { server: config.name(), name: master.clone() });
         }
+        Address::Cluster { .. } => return Err(Trouble::ClusterNode { server: config.name() }),
     };
     let info = place.into_connection_info().map_err(failed)?.set_redis_settings(login(config));
     match address {
@@ -138,13 +165,18 @@ fn login(config: &RedisConfig) -> RedisConnectionInfo {
 }
 
 fn with_certificates(config: &RedisConfig, info: ConnectionInfo) -> Result<Client, Trouble> {
+    Client::build_with_tls(info, certificates(config)?)
+        .map_err(|source| Trouble::Certificates { server: config.name(), source })
+}
+
+/// The certificates as configured.
+pub(crate) fn certificates(config: &RedisConfig) -> Result<TlsCertificates, Trouble> {
     let client_tls = match &config.tls.client {
         Some((certificate, key)) => Some(ClientTlsConfig { client_cert: read(certificate)?, client_key: read(key)? }),
         None => None,
     };
     let root_cert = config.tls.ca.as_deref().map(read).transpose()?;
-    Client::build_with_tls(info, TlsCertificates { client_tls, root_cert })
-        .map_err(|source| Trouble::Certificates { server: config.name(), source })
+    Ok(TlsCertificates { client_tls, root_cert })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Trouble> {
@@ -157,7 +189,8 @@ fn field(about: &Value, name: &str) -> Option<String> {
     entries.iter().find(|(key, _)| text(key) == Some(name)).and_then(|(_, value)| text(value)).map(str::to_owned)
 }
 
-fn is_at_least(version: &str, least: &str) -> bool {
+/// Whether this version is not older than the other.
+pub(crate) fn is_at_least(version: &str, least: &str) -> bool {
     let numbers = |text: &str| text.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
     numbers(version) >= numbers(least)
 }

@@ -1,9 +1,14 @@
 //! URLs: `redis://[user[:password]@]host[:port][/db]`, `rediss://` the same with TLS, `redis+unix:///socket[?db=N]`,
-//! `redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/master[/db]`; all of them with `?prefix=TEXT`.
+//! `redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/master[/db]`,
+//! `redis+cluster://[user[:password]@]host[:port][,host[:port]...]`, `rediss+cluster://` the same with TLS; all of them with
+//! `?prefix=TEXT`.
 
 use lock_core::{Error, StoreConfig};
 
-use crate::config::{Address, PREFIX_BYTES_MAX, Password, RedisConfig};
+use crate::{
+    backend::SCHEMES,
+    config::{Address, PREFIX_BYTES_MAX, Password, RedisConfig},
+};
 
 /// Where Redis listens unless told otherwise.
 const PORT: u16 = 6379;
@@ -22,8 +27,8 @@ impl RedisConfig {
             "redis" | "rediss" => of_host(rest, scheme == "rediss")?,
             "redis+unix" => of_socket(rest)?,
             "redis+sentinel" => of_sentinels(rest)?,
-            "redis+cluster" => return Err(wrong("Cluster is not built yet; use a single server with redis://HOST")),
-            _ => return Err(wrong("known schemes are redis, rediss, redis+unix and redis+sentinel")),
+            "redis+cluster" | "rediss+cluster" => of_cluster(rest, scheme == "rediss+cluster")?,
+            _ => return Err(wrong(&format!("known schemes are {}", SCHEMES.join(", ")))),
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
@@ -49,7 +54,8 @@ impl RedisConfig {
     /// Checks what was set by hand.
     ///
     /// # Errors
-    /// [`Error::Config`] for a prefix that is too long or has braces or control characters, and for a timeout of zero.
+    /// [`Error::Config`] for a prefix that is too long or has braces or control characters, for a timeout of zero, and for what
+    /// a Cluster cannot do.
     pub fn check(&self) -> Result<(), Error> {
         if self.prefix.len() > PREFIX_BYTES_MAX {
             let bytes = self.prefix.len();
@@ -63,6 +69,15 @@ impl RedisConfig {
         }
         if self.timeout.is_zero() {
             return Err(Error::Config("`redis.timeout` must be longer than nothing".into()));
+        }
+        let is_cluster = matches!(self.address, Address::Cluster { .. });
+        if is_cluster && self.database != 0 {
+            return Err(Error::Config(format!("a Redis Cluster has no database {}, only 0", self.database)));
+        }
+        if is_cluster && self.wait_replicas != 0 {
+            let rule = "`redis.wait_replicas` does not go with a Cluster, whose client cannot tell which of a node's connections \
+                        has written; set it to 0";
+            return Err(Error::Config(rule.into()));
         }
         Ok(())
     }
@@ -94,6 +109,17 @@ fn of_sentinels(rest: &str) -> Result<RedisConfig, Error> {
     log_in(&mut config, credentials)?;
     if !number.is_empty() {
         config.database = database(number)?;
+    }
+    Ok(config)
+}
+
+fn of_cluster(rest: &str, tls: bool) -> Result<RedisConfig, Error> {
+    let (credentials, places, path) = parts(rest);
+    let seeds: Result<_, Error> = places.split(',').map(|place| host_and_port(place, PORT)).collect();
+    let mut config = RedisConfig::new(Address::Cluster { seeds: seeds?, tls });
+    log_in(&mut config, credentials)?;
+    if !path.is_empty() {
+        config.database = database(path)?;
     }
     Ok(config)
 }
@@ -169,6 +195,8 @@ mod tests {
             ("rediss://[::1]:7", "rediss://[::1]:7/0"),
             ("redis://u:p%40ss@h?prefix=team%3A", "redis://h:6379/0?prefix=team:"),
             ("redis+sentinel://u:p@a,[::1]:7/main/2", "redis+sentinel://a:26379,[::1]:7/main/2"),
+            ("redis+cluster://u:p@a,[::1]:7", "redis+cluster://a:6379,[::1]:7"),
+            ("rediss+cluster://a:7/0?prefix=x", "rediss+cluster://a:7?prefix=x"),
             ("redis+unix:///run/r%20s.sock?db=2&prefix=x", "redis+unix:///run/r s.sock?db=2&prefix=x"),
         ] {
             assert_eq!(RedisConfig::parse(url).unwrap().name(), name, "{url}");
@@ -192,12 +220,16 @@ mod tests {
             ("redis+sentinel://u:secret@h", "names no master"),
             ("redis+sentinel://u:secret@h,/m", "no host"),
             ("redis+sentinel://h/m/x", "database"),
-            ("redis+cluster://h", "not built yet"),
+            ("redis+cluster://u:secret@h,", "no host"),
+            ("redis+cluster://u:secret@h/1", "no database 1"),
+            ("redis+cluster://u:secret@h/x", "database"),
             ("http://h", "known schemes"),
         ] {
             let error = RedisConfig::parse(url).unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("secret"), "{url}: {error}");
         }
+        let waiting = RedisConfig { wait_replicas: 1, ..RedisConfig::parse("redis+cluster://h").unwrap() };
+        assert!(waiting.check().unwrap_err().to_string().contains("wait_replicas"));
         let long = format!("redis://h?prefix={}", "x".repeat(65));
         assert!(RedisConfig::parse(&long).unwrap_err().to_string().contains("65"));
     }

@@ -36,6 +36,8 @@ pub mod program;
 #[cfg(target_os = "linux")]
 pub mod proxy;
 #[cfg(target_os = "linux")]
+pub mod redis_cluster;
+#[cfg(target_os = "linux")]
 pub mod redis_sentinel;
 #[cfg(target_os = "linux")]
 pub mod redis_server;

@@ -59,7 +59,7 @@ fn persistence(health: &Health) -> Check {
 
 fn eviction(health: &Health) -> Check {
     let seen = format!("maxmemory-policy {}", health.eviction);
-    match health.eviction.starts_with("allkeys-") {
+    match health.evicts() {
         true => {
             Check::warn("redis eviction", seen, "a full server throws locks away; set `maxmemory-policy noeviction`")
         }
