@@ -18,6 +18,8 @@ mod send;
 mod sqlite;
 mod status;
 mod streams;
+#[cfg(all(target_os = "linux", feature = "redis"))]
+mod two_hosts;
 mod usage;
 
 // Signal numbers, and what is read from /proc, are Linux's; so are the fixtures of screens.
