@@ -63,17 +63,21 @@ async fn first_that_answers(
         let seed = client(config, &Address::Tcp { host: host.clone(), port: *port, tls })?;
         match tokio::time::timeout(patience(config), ask(config, &seed)).await {
             Ok(Ok(())) => return Ok((host.clone(), seed)),
-            Ok(Err(trouble)) => last = trouble,
-            Err(_) => {}
+            // What a node says is told rather than that another one is away.
+            Ok(Err(trouble)) if last.may_pass() => last = trouble,
+            Ok(Err(_)) | Err(_) => {}
         }
     }
     Err(last)
 }
 
-/// Has the seed say who it is and where the slots are, so that a refusal is told in its own words.
+/// Has the seed say who it is, and tries what the redis crate sends unasked, so that a refusal is told in the seed's own words.
 async fn ask(config: &RedisConfig, seed: &Client) -> Result<(), Trouble> {
     let how = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
     let mut connection = greet(config, seed, &how).await?;
-    let slots: Result<redis::Value, RedisError> = slots().query_async(&mut connection).await;
-    slots.map(drop).map_err(|error| Trouble::from_server(error, config, HANDSHAKE))
+    for question in [redis::cmd("ASKING"), redis::cmd("PING"), slots()] {
+        let answer: Result<redis::Value, RedisError> = question.query_async(&mut connection).await;
+        answer.map_err(|error| Trouble::from_server(error, config, HANDSHAKE))?;
+    }
+    Ok(())
 }

@@ -27,8 +27,11 @@ impl ClusterNode {
     fn start(options: &[String]) -> Self {
         let (port, bus_port) = (free_port(), free_port());
         let (own, bus) = (port.to_string(), bus_port.to_string());
-        let place = ["--bind", "127.0.0.1", "--port", &own, "--cluster-enabled", "yes", "--cluster-port", &bus];
-        let options: Vec<&str> = place.into_iter().chain(options.iter().map(String::as_str)).collect();
+        // A node names the one port that the bus is configured for: with TLS no other is needed.
+        let tls = options.iter().any(|option| option == "--tls-cluster");
+        let clients = if tls { ["--port", "0", "--tls-port", &own] } else { ["--bind", "127.0.0.1", "--port", &own] };
+        let node = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+        let options: Vec<&str> = clients.into_iter().chain(node).chain(options.iter().map(String::as_str)).collect();
         let server = RedisServer::start_with(&options);
         let id = server.tell(&["CLUSTER", "MYID"]);
         Self { server, port, bus_port, id }
@@ -48,7 +51,7 @@ impl ClusterNode {
 }
 
 impl RedisCluster {
-    /// Starts so many masters; `options` are for each server.
+    /// Starts so many masters; `options` are for each server. With `--tls-cluster yes` they speak TLS alone.
     ///
     /// # Panics
     /// When it does not come up.

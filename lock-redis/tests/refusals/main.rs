@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+mod cluster;
 mod rights;
 mod server;
 mod tls;

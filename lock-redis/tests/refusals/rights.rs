@@ -9,7 +9,7 @@ use tests::{redis_server::RedisServer, require};
 use crate::{refused, said};
 
 /// The rights that docs/deploy-redis.md gives.
-fn documented() -> Vec<String> {
+pub(crate) fn documented() -> Vec<String> {
     let page = include_str!("../../../docs/deploy-redis.md");
     let line = page.lines().find_map(|line| line.trim().strip_prefix("user talkstick on >PASSWORD "));
     line.expect("the page has the command").split(' ').map(str::to_owned).collect()

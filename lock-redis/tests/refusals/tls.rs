@@ -12,10 +12,10 @@ use tests::{
 use crate::{refused, rights::a_whole_life};
 
 /// Certificates of one authority, in a folder of their own.
-struct Papers(tempfile::TempDir);
+pub(crate) struct Papers(tempfile::TempDir);
 
 impl Papers {
-    fn issue() -> Self {
+    pub(crate) fn issue() -> Self {
         let papers = Self(tempfile::tempdir().unwrap());
         papers.openssl(&[
             "req",
@@ -56,27 +56,24 @@ impl Papers {
         self.openssl(&[&signs[..], &what[..]].concat());
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// A server that speaks TLS on this port.
     fn server(&self, port: u16, ask_clients: &str) -> RedisServer {
-        let files = ["server.crt", "server.key", "ca.crt"].map(|name| self.file(name).display().to_string());
-        let [certificate, key, ca] = &files;
         let port = port.to_string();
-        RedisServer::start_with(&[
-            "--tls-port",
-            &port,
-            "--tls-cert-file",
-            certificate,
-            "--tls-key-file",
-            key,
-            "--tls-ca-cert-file",
-            ca,
-            "--tls-auth-clients",
-            ask_clients,
-        ])
+        let files = self.options();
+        let files = files.iter().map(String::as_str);
+        let options: Vec<&str> =
+            ["--tls-port", &port, "--tls-auth-clients", ask_clients].into_iter().chain(files).collect();
+        RedisServer::start_with(&options)
+    }
+
+    /// A server's options for these papers.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let files = [("cert", "server.crt"), ("key", "server.key"), ("ca-cert", "ca.crt")];
+        files.map(|(what, name)| [format!("--tls-{what}-file"), self.file(name).display().to_string()]).concat()
     }
 }
 
