@@ -9,7 +9,7 @@ use lock_core::Moment;
 
 /// How long after the end of a silence a waiter may still be out of its place: it finds its connection dead, opens another
 /// one and comes back with its number, on a machine that is busy.
-const BACK_IN_LINE: Duration = Duration::from_secs(5);
+const BACK_IN_LINE: Duration = Duration::from_secs(3);
 
 /// One lease that a sender knew to be valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

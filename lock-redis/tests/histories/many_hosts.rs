@@ -1,6 +1,6 @@
 //! Three hosts with their own addresses around one server: 24 senders, a holder and waiters that are cut off, and healed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use lock_core::{DistributedLock, KeyState, LockKey, Moment};
 use lock_redis::{RedisConfig, RedisLock};
@@ -20,6 +20,7 @@ use crate::{
 const HOSTS: u8 = 3;
 const SENDERS_A_HOST: usize = 8;
 const TURNS: u64 = 5;
+const TTL: Duration = Duration::from_secs(2);
 const PORT: &str = "6379";
 /// Its holder is cut off.
 const FIRST: u8 = 0;
@@ -42,6 +43,7 @@ fn crowd(hosts: &Hosts) -> Crowd {
         within: hosts.on(host_of(sender)),
         url: format!("redis://{}:{PORT}", Hosts::SWITCH),
         turns: TURNS,
+        ttl: TTL,
         seed: sender as u64,
         special: match sender {
             _ if sender == first_of(FIRST) => Some((sender::UNTIL_LOST, 0)),
@@ -134,7 +136,7 @@ fn partitions_of_a_holder_and_of_waiters_break_nothing() {
     silences.extend(cut_off(&mut crowd, (SECOND, token, SENDERS_A_HOST), let_go, || hosts.plug_in(SECOND)));
 
     crowd.until_all_have_ended();
-    let excuses = Excuses { silences, ttl: sender::TTL, ..Excuses::default() };
+    let excuses = Excuses { silences, ttl: TTL, ..Excuses::default() };
     let found = crowd.violations(excuses);
     assert!(found.is_empty(), "{} violations: {found:#?}", found.len());
     for host in 0..HOSTS {

@@ -13,17 +13,18 @@ use lock_core::{
     StoreConfig, background,
 };
 use lock_redis::RedisLock;
+use tests::probe::READY_WITHIN;
 
 pub(crate) const URL: &str = "TALKSTICK_TEST_SENDER_URL";
 pub(crate) const TURNS: &str = "TALKSTICK_TEST_SENDER_TURNS";
+/// The lease of all senders, in milliseconds.
+pub(crate) const TTL: &str = "TALKSTICK_TEST_SENDER_TTL";
 pub(crate) const SEED: &str = "TALKSTICK_TEST_SENDER_SEED";
 /// The turn that is held until the lease is lost.
 pub(crate) const UNTIL_LOST: &str = "TALKSTICK_TEST_SENDER_UNTIL_LOST";
 /// The turn that is held until a line is read.
 pub(crate) const UNTIL_TOLD: &str = "TALKSTICK_TEST_SENDER_UNTIL_TOLD";
 
-/// The lease of all senders.
-pub(crate) const TTL: Duration = Duration::from_secs(2);
 /// How long a client waits for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_millis(300);
 /// How long a turn is waited for: longer than all that is done to the server.
@@ -63,6 +64,7 @@ fn sender() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     std::thread::spawn(say_stalls);
     let mut dice = Dice(number(SEED).unwrap());
+    let ttl = Duration::from_millis(number(TTL).unwrap());
     let special = (number(UNTIL_LOST), number(UNTIL_TOLD));
     runtime.block_on(async {
         for turn in 0..number(TURNS).unwrap() {
@@ -72,7 +74,7 @@ fn sender() {
                 _ if dice.roll(10) == 0 => Held::For(dice.ms(100, 700)),
                 _ => Held::For(dice.ms(0, 20)),
             };
-            take_turn(&lock, &mut dice, held).await;
+            take_turn(&lock, &mut dice, ttl, held).await;
         }
     });
     println!("DONE");
@@ -84,7 +86,14 @@ async fn open(url: String) -> Arc<dyn DistributedLock> {
         config.timeout = ANSWER_WITHIN;
         Ok(config)
     });
-    registry.open(StoreConfig::new(url, "/")).await.unwrap()
+    let deadline = Moment::now() + READY_WITHIN;
+    loop {
+        match registry.open(StoreConfig::new(url.clone(), "/")).await {
+            Ok(lock) => return lock,
+            // Many start at once, and nothing has begun yet.
+            Err(error) => assert!(!deadline.is_past(), "{error}: {:?}", std::error::Error::source(&error)),
+        }
+    }
 }
 
 /// Says when this process has not run: stopped, or starved by others.
@@ -107,7 +116,7 @@ enum Held {
     UntilTold,
 }
 
-async fn take_turn(lock: &Arc<dyn DistributedLock>, dice: &mut Dice, held: Held) {
+async fn take_turn(lock: &Arc<dyn DistributedLock>, dice: &mut Dice, ttl: Duration, held: Held) {
     let key = LockKey::new("k").unwrap();
     let class = [2, 2, 2, 2, 0, 3][usize::try_from(dice.roll(6)).unwrap()];
     let priority = [Priority::Urgent, Priority::High, Priority::Normal, Priority::Low][class];
@@ -116,7 +125,7 @@ async fn take_turn(lock: &Arc<dyn DistributedLock>, dice: &mut Dice, held: Held)
         Held::For(_) if dice.roll(8) == 0 => dice.ms(0, 60),
         _ => PATIENCE,
     };
-    let options = AcquireOptions::default().ttl(TTL).timeout(timeout).priority(priority);
+    let options = AcquireOptions::default().ttl(ttl).timeout(timeout).priority(priority);
     let until = Moment::now() + PATIENCE;
     let mut pause = Duration::from_millis(20);
     loop {
