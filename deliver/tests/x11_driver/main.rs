@@ -11,6 +11,7 @@ mod hidden_focus;
 mod keeper_killed;
 mod keeping;
 mod late_claims;
+mod late_fetch;
 mod mark;
 mod person;
 mod portable;

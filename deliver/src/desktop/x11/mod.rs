@@ -252,7 +252,9 @@ impl Desktop for X11Desktop {
         self.offers_so_far += 1;
         let number = self.offers_so_far;
         self.offer = None;
-        match self.keeper.offer(number, selection, text, self.clicked_at.take(), Moment::now() + OFFER_WITHIN)? {
+        let client = self.target.as_ref().map_or(0, |target| self.display.client_of(target.window));
+        let click = (self.clicked_at.take(), client);
+        match self.keeper.offer(number, selection, text, click, Moment::now() + OFFER_WITHIN)? {
             Offered::Owned => {
                 self.offer = Some(Offer::new(number, selection));
                 Ok(())
@@ -286,13 +288,17 @@ impl Desktop for X11Desktop {
     fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {
         self.drain_events()?;
         let target = self.target(target)?;
-        self.await_fetches(&target, rule, until)
+        let fetched = self.await_fetches(&target, rule, until)?;
+        if let Some(offer) = &mut self.offer {
+            offer.ended = rule.requests == 0 || fetched.finished;
+        }
+        Ok(fetched)
     }
 
     fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal> {
         // The clipboard first: it is given back by the keeper, under a lost lease and over a broken connection too.
         let clipboard = match self.offer.take() {
-            Some(_) => self.keeper.restore(Moment::now() + RESTORE_WITHIN),
+            Some(offer) => self.keeper.restore(offer.may_be_fetched_yet(), Moment::now() + RESTORE_WITHIN),
             None => Ok(None),
         };
         if self.moved.is_some() {

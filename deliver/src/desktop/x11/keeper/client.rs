@@ -97,18 +97,20 @@ impl KeeperClient {
         Ok((client, Watch::new(says.into())))
     }
 
-    /// Asks for a selection to be owned with `text`, for a click at the time `after`, and waits for the server's word on it.
+    /// Asks for a selection to be owned with `text`, for a click at the time `after` on a window of `client`, and waits for
+    /// the server's word on it.
     /// [`FromKeeper::Firm`] follows.
     pub(in super::super) fn offer(
         &mut self,
         offer: u64,
         selection: Selection,
         text: &str,
-        after: Option<Timestamp>,
+        (after, client): (Option<Timestamp>, u32),
         until: Moment,
     ) -> Result<Offered, Refusal> {
         const DOING: &str = "offering the text";
-        self.say(&ToKeeper::Offer { offer, selection, text: text.to_owned(), after }, until).map_err(broke(DOING))?;
+        self.say(&ToKeeper::Offer { offer, selection, text: text.to_owned(), after, client }, until)
+            .map_err(broke(DOING))?;
         loop {
             match self.next(until).map_err(broke(DOING))? {
                 Some(FromKeeper::Offered { offer: of }) if of == offer => return Ok(Offered::Owned),
@@ -129,10 +131,10 @@ impl KeeperClient {
         self.next(until).map_err(broke(during))
     }
 
-    /// Says that this sender is done; returns what could not be restored.
-    pub(in super::super) fn restore(&mut self, until: Moment) -> Result<Option<String>, Refusal> {
+    /// Says that this sender is done, and whether its target may still fetch; returns what could not be restored.
+    pub(in super::super) fn restore(&mut self, unfetched: bool, until: Moment) -> Result<Option<String>, Refusal> {
         const DOING: &str = "giving the clipboard back";
-        self.say(&ToKeeper::Restore, until).map_err(broke(DOING))?;
+        self.say(&ToKeeper::Restore { unfetched }, until).map_err(broke(DOING))?;
         loop {
             match self.next(until).map_err(broke(DOING))? {
                 Some(FromKeeper::Restored { missing }) => return Ok(missing),

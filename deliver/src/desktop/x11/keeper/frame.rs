@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::desktop::Selection;
 
 /// Of this protocol. A keeper may be older or newer than a sender: they refuse each other instead of guessing.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// Bytes of one frame: far above any message's cap (64 KiB by default), far below what would hurt.
 pub(super) const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -22,9 +22,14 @@ pub(super) enum ToKeeper {
         text: String,
         /// The server's time of the click before it; without, the time when the offer is read.
         after: Option<u32>,
+        /// The resource base of the target's client; 0 when no target is bound.
+        client: u32,
     },
     /// The sender is done: give back what was there before.
-    Restore,
+    Restore {
+        /// A paste was pressed, and the target was not seen to have fetched all of it: it still may.
+        unfetched: bool,
+    },
 }
 
 /// From the keeper.
@@ -126,17 +131,18 @@ mod tests {
 
     #[test]
     fn frames_are_read_whole_whatever_pieces_they_come_in() {
-        let offer =
-            ToKeeper::Offer { offer: 7, selection: Selection::Primary, text: "a\u{1f642}\n".into(), after: None };
+        let (selection, text) = (Selection::Primary, "a\u{1f642}\n".into());
+        let offer = ToKeeper::Offer { offer: 7, selection, text, after: None, client: 9 };
+        let restore = ToKeeper::Restore { unfetched: true };
         let mut bytes = frame(&offer).unwrap();
-        bytes.extend(frame(&ToKeeper::Restore).unwrap());
+        bytes.extend(frame(&restore).unwrap());
         let mut inflow = Inflow::default();
         let mut read = Vec::new();
         for byte in bytes {
             inflow.push(&[byte]);
             read.extend(inflow.next::<ToKeeper>().unwrap());
         }
-        assert_eq!(read, [offer, ToKeeper::Restore]);
+        assert_eq!(read, [offer, restore]);
     }
 
     #[test]
@@ -144,7 +150,9 @@ mod tests {
         let mut inflow = Inflow::default();
         inflow.push(&u32::MAX.to_le_bytes());
         assert!(matches!(inflow.next::<ToKeeper>(), Err(BadFrame::TooLong(_))));
-        for body in ["", "nonsense", "{\"Offer\":{}}", "{\"Restore\":null,\"more\":1}"] {
+        for body in
+            ["", "nonsense", "{\"Offer\":{}}", "{\"Restore\":null}", "{\"Restore\":{\"unfetched\":true},\"more\":1}"]
+        {
             let mut inflow = Inflow::default();
             inflow.push(&u32::try_from(body.len()).unwrap().to_le_bytes());
             inflow.push(body.as_bytes());

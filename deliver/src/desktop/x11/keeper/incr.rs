@@ -11,7 +11,13 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use super::{content::Format, frame::FromKeeper, owner::Holds, request::Answer, server::Keeper};
+use super::{
+    content::Format,
+    frame::FromKeeper,
+    request::{Answer, Asked},
+    server::Keeper,
+    side::Holds,
+};
 use crate::desktop::{
     Refusal,
     x11::connection::{During as _, unless_gone},
@@ -47,14 +53,8 @@ impl Keeper {
     }
 
     /// Announces the pieces.
-    pub(super) fn begin_pieces(
-        &mut self,
-        at: usize,
-        requestor: Window,
-        property: Atom,
-        format: Format,
-        requested_at_ns: u64,
-    ) -> Result<Answer, Refusal> {
+    pub(super) fn begin_pieces(&mut self, asked: &Asked, property: Atom, format: Format) -> Result<Answer, Refusal> {
+        let Asked { requestor, requested_at_ns, .. } = *asked;
         if self.transfers.len() >= TRANSFERS_MAX {
             return Ok(Answer::Refused);
         }
@@ -62,11 +62,11 @@ impl Keeper {
         self.display.x.change_window_attributes(requestor, &selected).during(DOING)?;
         let size = [u32::try_from(format.bytes.len()).unwrap_or(u32::MAX)];
         let incr = self.display.atoms.INCR;
-        let asked = self.display.x.change_property32(PropMode::REPLACE, requestor, property, incr, &size);
-        if unless_gone(asked.during(DOING)?.check(), DOING)?.is_none() {
+        let announced = self.display.x.change_property32(PropMode::REPLACE, requestor, property, incr, &size);
+        if unless_gone(announced.during(DOING)?.check(), DOING)?.is_none() {
             return Ok(Answer::Refused);
         }
-        let receipt = match self.sides[at].holds {
+        let receipt = match asked.holds {
             Holds::Offer { peer, offer, .. } => Some((peer, offer)),
             _ => None,
         };

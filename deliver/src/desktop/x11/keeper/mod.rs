@@ -24,12 +24,15 @@ mod content;
 mod folder;
 mod frame;
 mod incr;
+mod late;
 mod owner;
 mod peer;
 mod reading;
 mod request;
 mod saved;
+mod senders;
 mod server;
+mod side;
 mod watch;
 mod watchdog;
 

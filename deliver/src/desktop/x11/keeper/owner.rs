@@ -7,12 +7,18 @@ use x11rb::{
     NONE,
     protocol::{
         Event,
-        xproto::{Atom, AtomEnum, ConnectionExt as _, PropMode, Timestamp, Window},
+        xproto::{AtomEnum, ConnectionExt as _, PropMode, Timestamp, Window},
     },
     wrapper::ConnectionExt as _,
 };
 
-use super::{content::Content, frame::FromKeeper, request::is_before, server::Keeper};
+use super::{
+    content::Content,
+    frame::FromKeeper,
+    request::is_before,
+    server::Keeper,
+    side::{Holds, NotFirm, PutBack, QUIET_BEFORE, Saved},
+};
 use crate::desktop::{
     Refusal,
     x11::connection::{During as _, SERVER},
@@ -22,118 +28,10 @@ use crate::desktop::{
 const ORPHANED_FOR: Duration = Duration::from_secs(5);
 /// How long the next sender in line may take to offer before what was there is put back in between.
 const HANDED_ON_FOR: Duration = Duration::from_secs(2);
-/// How long nobody may have asked before what was there is put back. A target that stalls in the middle of its requests
-/// (Chromium makes seventeen for one paste) would find the former content and paste nothing, or that. The sender does not
-/// wait for this.
-const QUIET_BEFORE: Duration = Duration::from_millis(250);
-/// How long questions may put it off: some programs ask again and again.
-const PUT_OFF_FOR: Duration = Duration::from_secs(1);
 /// Between two questions for the server's time: it counts milliseconds.
 const ASK_TIME_AGAIN_AFTER: Duration = Duration::from_micros(150);
 /// How long the server may take to tell its time.
 const TIME_WITHIN: Duration = Duration::from_secs(2);
-
-/// One selection.
-#[derive(Debug)]
-pub(super) struct Side {
-    pub(super) name: Atom,
-    pub(super) holds: Holds,
-    /// When it was taken, by the server's clock: requests from before are not for what is held now.
-    pub(super) since: Timestamp,
-    /// What was there before the first offer; `None` while no offer is held.
-    former: Option<Saved>,
-    /// When to put it back unless another offer comes.
-    pub(super) put_back: Option<PutBack>,
-    /// Owned since a time that is not yet later than the click's.
-    pub(super) not_firm: Option<NotFirm>,
-}
-
-/// A selection that a late claim could still take away.
-///
-/// A selection that is owned since a later time stays ours when a target handles only now what was clicked before the
-/// offer, and takes the selection for that click, as a terminal does that marks the word under a double click: the server
-/// compares times, and lets the later or equal one win. It counts milliseconds, and a click may be that young.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct NotFirm {
-    /// The click's time.
-    after: Timestamp,
-    /// When to ask the server for its time again.
-    pub(super) ask_at: Moment,
-}
-
-/// When to put the former content back.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PutBack {
-    pub(super) at: Moment,
-    /// Questions put it off until then.
-    at_latest: Moment,
-}
-
-impl PutBack {
-    fn after(wait: Duration) -> Self {
-        let at = Moment::now() + wait;
-        Self { at, at_latest: at + PUT_OFF_FOR }
-    }
-}
-
-/// What the keeper serves.
-#[derive(Debug, Clone)]
-pub(super) enum Holds {
-    /// The selection is somebody else's.
-    Nothing,
-    Offer {
-        peer: u64,
-        offer: u64,
-        content: Arc<Content>,
-    },
-    /// What was there before, until somebody takes over.
-    Former(Arc<Content>),
-}
-
-/// What was there before the first offer.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Saved {
-    /// `None`: the selection had no owner.
-    pub(super) content: Option<Arc<Content>>,
-    /// What could not be saved, for the sender's report.
-    pub(super) missing: Option<String>,
-}
-
-impl Saved {
-    /// Somebody took the selection in the instant between our question for the time and our own taking.
-    fn taken_meanwhile() -> Self {
-        Self { content: None, missing: Some("somebody else used the clipboard in the same instant".into()) }
-    }
-}
-
-impl Side {
-    pub(super) fn new(name: Atom) -> Self {
-        Self { name, holds: Holds::Nothing, since: 0, former: None, put_back: None, not_firm: None }
-    }
-
-    pub(super) fn owns(&self) -> bool {
-        !matches!(self.holds, Holds::Nothing)
-    }
-
-    /// Somebody has asked: what was there before waits a little longer.
-    pub(super) fn put_off(&mut self) {
-        if let Some(put_back) = &mut self.put_back {
-            let at = Moment::now() + QUIET_BEFORE;
-            put_back.at = put_back.at.max(at.min(put_back.at_latest));
-        }
-    }
-
-    fn is_offered_by(&self, peer: u64) -> bool {
-        matches!(self.holds, Holds::Offer { peer: of, .. } if of == peer)
-    }
-
-    pub(super) fn content(&self) -> Option<&Arc<Content>> {
-        match &self.holds {
-            Holds::Nothing => None,
-            Holds::Offer { content, .. } | Holds::Former(content) => Some(content),
-        }
-    }
-}
 
 impl Keeper {
     /// Takes a selection for a sender who clicked at the time `after`; [`Self::make_firm`] is to follow.
@@ -143,7 +41,7 @@ impl Keeper {
         peer: u64,
         offer: u64,
         text: &str,
-        after: Option<Timestamp>,
+        (after, client): (Option<Timestamp>, u32),
     ) -> Result<FromKeeper, Refusal> {
         let after = after.map_or_else(|| self.server_time(), Ok)?;
         self.sides[at].not_firm = None;
@@ -154,7 +52,9 @@ impl Keeper {
         let time = self.server_time()?;
         let side = &mut self.sides[at];
         side.put_back = None;
-        match std::mem::replace(&mut side.holds, Holds::Offer { peer, offer, content }) {
+        side.await_late_fetch();
+        side.late.retain(|late| late.client != client);
+        match std::mem::replace(&mut side.holds, Holds::Offer { peer, offer, client, content, fetched: false }) {
             Holds::Offer { .. } => {}
             Holds::Former(content) => side.former = Some(Saved { content: Some(content), missing: None }),
             Holds::Nothing => side.former = Some(saved.unwrap_or_else(Saved::taken_meanwhile)),
@@ -203,7 +103,7 @@ impl Keeper {
     }
 
     /// A sender is done with what it offered.
-    pub(super) fn restore(&mut self, peer: u64) -> FromKeeper {
+    pub(super) fn restore(&mut self, peer: u64, unfetched: bool) -> FromKeeper {
         let missing = self.sides.iter().filter(|side| side.is_offered_by(peer));
         let missing = missing.filter_map(|side| side.former.as_ref()?.missing.clone()).next();
         // In a busy line the next sender would save and restore the same again; the last one in it restores.
@@ -211,6 +111,9 @@ impl Keeper {
         for at in 0..self.sides.len() {
             if !self.sides[at].is_offered_by(peer) {
                 continue;
+            }
+            if let Holds::Offer { fetched, .. } = &mut self.sides[at].holds {
+                *fetched = !unfetched;
             }
             let wait = if others_wait { HANDED_ON_FOR } else { QUIET_BEFORE };
             self.sides[at].put_back = Some(PutBack::after(wait));
@@ -247,6 +150,7 @@ impl Keeper {
             self.lose(at, NONE);
             return Ok(());
         }
+        self.sides[at].await_late_fetch();
         match self.sides[at].former.take().and_then(|saved| saved.content) {
             Some(content) => {
                 self.sides[at].holds = Holds::Former(content);
@@ -284,6 +188,7 @@ impl Keeper {
     /// Somebody else has the selection now.
     pub(super) fn lose(&mut self, at: usize, owner: Window) {
         let side = &mut self.sides[at];
+        side.await_late_fetch();
         side.former = None;
         side.put_back = None;
         side.not_firm = None;

@@ -6,7 +6,7 @@ use x11rb::protocol::xproto::{
     Atom, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, Property, PropertyNotifyEvent, Window,
 };
 
-use super::{frame::FromKeeper, incr::pieces_events, owner::Holds, server::Keeper};
+use super::{frame::FromKeeper, incr::pieces_events, request::Asked, server::Keeper, side::Holds};
 use crate::desktop::{Refusal, x11::connection::During as _};
 
 const DOING: &str = "watching a requestor read";
@@ -28,15 +28,9 @@ pub(super) struct Reading {
 
 impl Keeper {
     /// Watches from before the answer is written, so that no deletion is missed.
-    pub(super) fn watch_reading(
-        &mut self,
-        at: usize,
-        requestor: Window,
-        property: Atom,
-        text: bool,
-        requested_at_ns: u64,
-    ) -> Result<(), Refusal> {
-        let Holds::Offer { peer, offer, .. } = self.sides[at].holds else { return Ok(()) };
+    pub(super) fn watch_reading(&mut self, asked: &Asked, property: Atom, text: bool) -> Result<(), Refusal> {
+        let Asked { requestor, requested_at_ns, .. } = *asked;
+        let Holds::Offer { peer, offer, .. } = asked.holds else { return Ok(()) };
         self.readings.retain(|reading| (reading.requestor, reading.property) != (requestor, property));
         if self.readings.len() >= READINGS_MAX {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use lock_core::Moment;
 use x11rb::{
-    NONE,
+    CURRENT_TIME, NONE,
     protocol::xproto::{
         Atom, AtomEnum, ConnectionExt as _, EventMask, PropMode, SELECTION_NOTIFY_EVENT, SelectionNotifyEvent,
         SelectionRequestEvent, Timestamp, Window,
@@ -10,7 +10,7 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use super::{content::Format, frame::FromKeeper, owner::Holds, server::Keeper};
+use super::{content::Format, frame::FromKeeper, server::Keeper, side::Holds};
 use crate::desktop::{
     Refusal,
     x11::connection::{During as _, unless_gone},
@@ -19,6 +19,17 @@ use crate::desktop::{
 const DOING: &str = "answering a request for the clipboard";
 /// Pairs of one MULTIPLE request.
 const PAIRS_MAX: u32 = 64;
+
+/// A request, and what it is answered with.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) requestor: Window,
+    pub(super) holds: Holds,
+    /// When the selection was taken.
+    since: Timestamp,
+    /// When the request was read, in nanoseconds since boot.
+    pub(super) requested_at_ns: u64,
+}
 
 /// How a request went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,21 +49,16 @@ impl Keeper {
         // Requestors of old times name no property and mean the target's name.
         let property = if request.property == NONE { request.target } else { request.property };
         let side = self.sides.iter().position(|side| side.name == request.selection);
-        let side = side.filter(|at| {
-            let side = &self.sides[*at];
-            // A window of ours is not for others to name: what is heard of it would change with their requests.
-            let stranger = request.requestor != self.window;
-            side.owns() && stranger && request.owner == self.window && !is_before(request.time, side.since)
-        });
-        if let Some(at) = side
-            && let Some(text) = self.is_answered_whole(at, request.target)
-        {
-            self.watch_reading(at, request.requestor, property, text, requested_at_ns)?;
+        // A window of ours is not for others to name: what is heard of it would change with their requests.
+        let side = side.filter(|_| request.requestor != self.window && request.owner == self.window);
+        let client = self.display.client_of(request.requestor);
+        let holds = side.map_or(Holds::Nothing, |at| self.sides[at].holds_for(client, request.time));
+        let since = side.map_or(CURRENT_TIME, |at| self.sides[at].since);
+        let asked = Asked { requestor: request.requestor, holds, since, requested_at_ns };
+        if let Some(text) = self.is_answered_whole(&asked, request.target) {
+            self.watch_reading(&asked, property, text)?;
         }
-        let answer = match side {
-            Some(at) => self.convert(at, request.requestor, property, request.target, requested_at_ns)?,
-            None => Answer::Refused,
-        };
+        let answer = self.convert(&asked, property, request.target)?;
         let notice = SelectionNotifyEvent {
             response_type: SELECTION_NOTIFY_EVENT,
             sequence: 0,
@@ -65,12 +71,10 @@ impl Keeper {
         let sent = self.display.x.send_event(false, request.requestor, EventMask::NO_EVENT, notice).during(DOING)?;
         // Only then may the sender go on: its Enter travels on another connection and could overtake this answer.
         let passed_on = unless_gone(sent.check(), DOING)?.is_some();
-        if let Some(at) = side {
+        if let Some(at) = side.filter(|_| asked.holds.content().is_some()) {
             self.sides[at].put_off();
         }
-        if let (Some(at), true) = (side, passed_on)
-            && let Holds::Offer { peer, offer, .. } = self.sides[at].holds
-        {
+        if let (Holds::Offer { peer, offer, .. }, true) = (asked.holds, passed_on) {
             let (requestor, text, in_pieces) = (request.requestor, answer == Answer::Text, false);
             match answer {
                 Answer::Text | Answer::Other => {
@@ -84,59 +88,45 @@ impl Keeper {
     }
 
     /// Whether the answer will be a text, when it will lie whole in one property; `None` when there will be none such.
-    fn is_answered_whole(&self, at: usize, target: Atom) -> Option<bool> {
+    fn is_answered_whole(&self, asked: &Asked, target: Atom) -> Option<bool> {
+        let content = asked.holds.content()?;
         if target == self.display.atoms.TARGETS {
             return Some(false);
         }
-        let format = self.sides[at].content()?.find(target)?;
+        let format = content.find(target)?;
         (!self.goes_in_pieces(format)).then_some(format.is_text)
     }
 
     /// Writes one target's answer into the requestor's property.
-    fn convert(
-        &mut self,
-        at: usize,
-        requestor: Window,
-        property: Atom,
-        target: Atom,
-        requested_at_ns: u64,
-    ) -> Result<Answer, Refusal> {
-        let atoms = self.display.atoms;
-        let Some(content) = self.sides[at].content().cloned() else { return Ok(Answer::Refused) };
+    fn convert(&mut self, asked: &Asked, property: Atom, target: Atom) -> Result<Answer, Refusal> {
+        let (atoms, requestor) = (self.display.atoms, asked.requestor);
+        let Some(content) = asked.holds.content() else { return Ok(Answer::Refused) };
         if target == atoms.TARGETS {
             let mut targets = vec![atoms.TARGETS, atoms.TIMESTAMP, atoms.MULTIPLE, atoms.SAVE_TARGETS];
             targets.extend(content.formats.iter().map(|format| format.target));
             return self.write32(requestor, property, AtomEnum::ATOM.into(), &targets);
         }
         if target == atoms.TIMESTAMP {
-            let since = self.sides[at].since;
-            return self.write32(requestor, property, AtomEnum::INTEGER.into(), &[since]);
+            return self.write32(requestor, property, AtomEnum::INTEGER.into(), &[asked.since]);
         }
         if target == atoms.SAVE_TARGETS {
             return self.write32(requestor, property, atoms.NULL, &[]);
         }
         if target == atoms.MULTIPLE {
-            return self.convert_multiple(at, requestor, property, requested_at_ns);
+            return self.convert_multiple(asked, property);
         }
         match content.find(target) {
-            Some(format) if self.goes_in_pieces(format) => {
-                self.begin_pieces(at, requestor, property, format.clone(), requested_at_ns)
-            }
+            Some(format) if self.goes_in_pieces(format) => self.begin_pieces(asked, property, format.clone()),
             Some(format) => self.write(requestor, property, format),
             None => Ok(Answer::Refused),
         }
     }
 
     /// Several targets in one request: the property lists target and property of each, and is told which failed.
-    fn convert_multiple(
-        &mut self,
-        at: usize,
-        requestor: Window,
-        property: Atom,
-        requested_at_ns: u64,
-    ) -> Result<Answer, Refusal> {
-        let asked = self.display.x.get_property(false, requestor, property, AtomEnum::ANY, 0, PAIRS_MAX * 2);
-        let Some(list) = unless_gone(asked.during(DOING)?.reply(), DOING)? else { return Ok(Answer::Refused) };
+    fn convert_multiple(&mut self, asked: &Asked, property: Atom) -> Result<Answer, Refusal> {
+        let requestor = asked.requestor;
+        let list = self.display.x.get_property(false, requestor, property, AtomEnum::ANY, 0, PAIRS_MAX * 2);
+        let Some(list) = unless_gone(list.during(DOING)?.reply(), DOING)? else { return Ok(Answer::Refused) };
         let Some(values) = list.value32() else { return Ok(Answer::Refused) };
         let mut pairs: Vec<u32> = values.collect();
         let mut best = Answer::Other;
@@ -145,7 +135,7 @@ impl Keeper {
             // A MULTIPLE inside a MULTIPLE would let a requestor choose how deep we go.
             let answer = match target == self.display.atoms.MULTIPLE || into == NONE {
                 true => Answer::Refused,
-                false => self.convert(at, requestor, into, target, requested_at_ns)?,
+                false => self.convert(asked, into, target)?,
             };
             match answer {
                 Answer::Refused => pair[1] = NONE,

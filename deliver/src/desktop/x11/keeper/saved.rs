@@ -13,8 +13,8 @@ use x11rb::{
 
 use super::{
     content::{Content, Format},
-    owner::Saved,
     server::Keeper,
+    side::Saved,
 };
 use crate::desktop::{Refusal, x11::connection::During as _};
 

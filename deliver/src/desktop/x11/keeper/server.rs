@@ -1,12 +1,6 @@
 //! The keeper's main thread: one loop over the display, the senders and the clock.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::net::{UnixListener, UnixStream},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{fs::File, io, os::unix::net::UnixListener, path::PathBuf, time::Duration};
 
 use lock_core::{Moment, flock};
 use rustix::event::{PollFd, PollFlags};
@@ -22,25 +16,15 @@ use x11rb::{
     wrapper::ConnectionExt as _,
 };
 
-use super::{
-    folder::Meeting,
-    frame::{FromKeeper, ToKeeper, VERSION},
-    incr::Transfer,
-    owner::Side,
-    peer::{Hangup, Peer, Said},
-    reading::Reading,
-    watchdog::Watchdog,
-};
+use super::{folder::Meeting, incr::Transfer, peer::Peer, reading::Reading, side::Side, watchdog::Watchdog};
 use crate::desktop::{
-    Refusal, Selection,
+    Refusal,
     x11::{
         connection::{Display, During as _, XWayland},
         stream::wait_for,
     },
 };
 
-/// Connected senders. A whole swarm fits; more is somebody who opens connections for their own sake.
-const PEERS_MAX: usize = 256;
 /// How long a keeper that is not needed stays: senders often come in a row, and starting anew costs each of them
 /// milliseconds.
 const LINGER: Duration = Duration::from_secs(2);
@@ -58,16 +42,16 @@ pub(super) struct Keeper {
     pub(super) peers: Vec<Peer>,
     pub(super) transfers: Vec<Transfer>,
     pub(super) readings: Vec<Reading>,
-    nonce: u64,
-    peers_so_far: u64,
-    watchdog: Watchdog,
-    listener: UnixListener,
+    pub(super) nonce: u64,
+    pub(super) peers_so_far: u64,
+    pub(super) watchdog: Watchdog,
+    pub(super) listener: UnixListener,
     socket: PathBuf,
     /// The right to be the keeper.
     lock: File,
     unneeded_since: Option<Moment>,
     /// Senders whose connection broke while they were told something.
-    hung_up: Vec<u64>,
+    pub(super) hung_up: Vec<u64>,
 }
 
 impl Keeper {
@@ -223,86 +207,6 @@ impl Keeper {
         let numbers: Vec<u64> = self.peers.iter().map(|peer| peer.number).collect();
         for (number, _) in numbers.into_iter().zip(&ready[2..]).filter(|(_, ready)| **ready) {
             self.hear(number)?;
-        }
-        Ok(())
-    }
-
-    fn accept(&mut self) {
-        while let Ok((socket, _)) = self.listener.accept() {
-            self.admit(socket);
-        }
-    }
-
-    fn admit(&mut self, socket: UnixStream) {
-        self.peers_so_far += 1;
-        match Peer::accept(socket, self.peers_so_far) {
-            Ok(peer) if self.peers.len() < PEERS_MAX => self.peers.push(peer),
-            Ok(_) => tracing::warn!("too many senders: one is turned away"),
-            Err(Hangup(why)) => tracing::warn!(why, "a connection is refused"),
-        }
-    }
-
-    fn hear(&mut self, number: u64) -> Result<(), Refusal> {
-        let Some(peer) = self.peers.iter_mut().find(|peer| peer.number == number) else { return Ok(()) };
-        match peer.flush().and_then(|()| peer.hear()) {
-            Ok(said) => said.into_iter().try_for_each(|said| self.answer(number, said)),
-            Err(Hangup(why)) => {
-                tracing::debug!(why, "a sender's connection ends");
-                self.hung_up.push(number);
-                Ok(())
-            }
-        }
-    }
-
-    fn answer(&mut self, number: u64, said: Said) -> Result<(), Refusal> {
-        let answer = match said {
-            Said::Hello(watched) => {
-                if let Err(error) = self.watchdog.watch(watched) {
-                    // Unwatched, it does not grab: its wait for the watchdog's word ends with this connection.
-                    tracing::error!(%error, "a sender cannot be watched");
-                    self.hung_up.push(number);
-                    return Ok(());
-                }
-                FromKeeper::Welcome { version: VERSION, window: self.window, nonce: self.nonce }
-            }
-            Said::Message(ToKeeper::Offer { offer, selection, text, after }) => {
-                self.set_in_line(number, true);
-                self.leave_readings(number)?;
-                let at = usize::from(selection == Selection::Primary);
-                let answer = self.offer(at, number, offer, &text, after)?;
-                self.tell(number, &answer);
-                return self.make_firm(at);
-            }
-            Said::Message(ToKeeper::Restore) => {
-                self.set_in_line(number, false);
-                self.leave_readings(number)?;
-                self.restore(number)
-            }
-        };
-        self.tell(number, &answer);
-        Ok(())
-    }
-
-    fn set_in_line(&mut self, number: u64, in_line: bool) {
-        if let Some(peer) = self.peers.iter_mut().find(|peer| peer.number == number) {
-            peer.in_line = in_line;
-        }
-    }
-
-    /// Tells a sender something, if it is still there.
-    pub(super) fn tell(&mut self, number: u64, message: &FromKeeper) {
-        let Some(peer) = self.peers.iter_mut().find(|peer| peer.number == number) else { return };
-        if let Err(Hangup(why)) = peer.tell(message) {
-            tracing::debug!(why, "a sender cannot be told");
-            self.hung_up.push(number);
-        }
-    }
-
-    fn let_go(&mut self) -> Result<(), Refusal> {
-        for number in std::mem::take(&mut self.hung_up) {
-            self.peers.retain(|peer| peer.number != number);
-            self.leave_readings(number)?;
-            self.orphan(number);
         }
         Ok(())
     }
