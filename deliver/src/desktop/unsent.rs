@@ -74,6 +74,13 @@ impl Note {
         self
     }
 
+    /// As it is once text of `id` was typed nobody knows where.
+    #[cfg(all(unix, not(target_os = "macos")))]
+    pub(crate) fn astray(mut self, id: &MessageId) -> Self {
+        self.0.push(Left { of: Some(id.clone()), at: None, emptied: Vec::new() });
+        self
+    }
+
     /// As it is once Enter has emptied the box at `point`.
     pub(crate) fn emptied(mut self, point: Point) -> Self {
         self.0.retain(|left| left.at != Some(point));

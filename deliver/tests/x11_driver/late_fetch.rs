@@ -1,10 +1,8 @@
 //! A target that fetches only when its sender has gone, and others have offered since: never the text of another message.
 
-use std::time::Duration;
-
 use deliver::{
     agent_windows::Behaviour,
-    desktop::{Desktop as _, Place, Refusal},
+    desktop::{Desktop as _, Place},
 };
 use lock_core::Moment;
 use tests::{clipboard, require};
@@ -89,18 +87,4 @@ fn of_a_sender_that_has_gone_is_answered_with_its_own_text() {
     next.restore(&guard.permit()).unwrap();
     deliver(&mut next, &guard, &desk.point(3), "the last", ONCE).unwrap();
     assert_eq!(slow.fetch().as_deref(), Some("the last"), "it has had its text, and asks as anybody does");
-}
-
-#[test]
-fn of_a_sender_that_has_given_up_is_answered_with_its_own_text() {
-    require!("Xvfb");
-    let (desk, guard) = (Desk::with(4, Behaviour::default()), guard());
-    let slow = Slow::open(&desk);
-    let (mut first, mut next) = (desk.driver(), desk.driver());
-    let target = paste(&mut first, &guard, &Slow::place(), "for the slow one").unwrap();
-    let refused = first.await_fetched(&target, ONCE, Moment::now() + Duration::from_millis(20));
-    assert!(matches!(refused, Err(Refusal::NotFetched { .. })), "{refused:?}");
-    first.restore(&guard.permit()).unwrap();
-    deliver(&mut next, &guard, &desk.point(3), "for another", ONCE).unwrap();
-    assert_eq!(slow.fetch().as_deref(), Some("for the slow one"));
 }

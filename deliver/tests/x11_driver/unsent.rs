@@ -11,13 +11,17 @@ use x11rb::{
     COPY_DEPTH_FROM_PARENT, COPY_FROM_PARENT, CURRENT_TIME,
     connection::Connection as _,
     protocol::xproto::{
-        AtomEnum, ConnectionExt as _, CreateWindowAux, GetPropertyReply, InputFocus, PropMode, Window, WindowClass,
+        AtomEnum, ConnectionExt as _, CreateWindowAux, GetPropertyReply, GrabMode, InputFocus, ModMask, PropMode,
+        Window, WindowClass,
     },
     rust_connection::RustConnection,
     wrapper::ConnectionExt as _,
 };
 
 use crate::desk::{Desk, ONCE, chord, deliver, guard, message_id, paste, soon};
+
+/// The keycode of v.
+const V: u8 = 55;
 
 /// Both drivers, each with connections of its own every time.
 fn drivers(desk: &Desk) -> [Box<dyn Fn() -> Box<dyn Desktop> + '_>; 2] {
@@ -102,6 +106,31 @@ fn where_nothing_was_typed_there_is_none() {
         assert!(!has_note(&stranger, windows[0].id));
     }
     assert_eq!(desk.settled(), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn what_went_astray_is_told_once_at_each_place() {
+    require!("Xvfb");
+    let (desk, guard) = (Desk::with(3, Behaviour::default()), guard());
+    let stranger = desk.xvfb.connect();
+    let root = stranger.setup().roots[0].root;
+    let (control, mode) = (ModMask::CONTROL, GrabMode::ASYNC);
+    stranger.grab_key(false, root, control, V, mode, mode).unwrap().check().unwrap();
+    let astray = paste_as(&mut desk.portable(), &guard, &desk.point(0), &"astray".parse().unwrap());
+    assert!(matches!(astray, Err(Refusal::PressNotSeen { .. })), "{astray:?}");
+    stranger.ungrab_key(V, root, control).unwrap().check().unwrap();
+    for (window, connect) in drivers(&desk).into_iter().enumerate() {
+        let mut driver = connect();
+        for earlier in [Some("astray".parse::<MessageId>().unwrap().into()), None] {
+            let place = desk.point(window + 1);
+            let (target, unsent) = paste_as(driver.as_mut(), &guard, &place, &"next".parse().unwrap()).unwrap();
+            assert_eq!(unsent, earlier);
+            driver.await_fetched(&target, ONCE, soon()).unwrap();
+            driver.submit(&guard.permit(), &target, &chord("return"), true).unwrap();
+            driver.restore(&guard.permit()).unwrap();
+        }
+    }
+    assert!(has_note(&stranger, root), "it may stand at other places still");
 }
 
 #[test]

@@ -188,6 +188,7 @@ impl Desktop for PortableDesktop {
             self.system.note_nothing(target);
         }
         self.press(target, &strokes?)?;
+        self.system.note_arrived();
         Ok(unsent)
     }
 

@@ -75,6 +75,9 @@ pub(super) trait System: Send {
         Ok(None)
     }
 
+    /// The paste of the note went to its target and nowhere else.
+    fn note_arrived(&mut self) {}
+
     /// Puts the note back to what it was before the paste: nothing was typed.
     fn note_nothing(&mut self, _target: &Bound) {}
 

@@ -114,6 +114,10 @@ impl System for X11 {
         self.eyes.note_paste_of(target, id)
     }
 
+    fn note_arrived(&mut self) {
+        self.eyes.note_arrived();
+    }
+
     fn note_nothing(&mut self, _: &Bound) {
         self.eyes.note_nothing();
     }

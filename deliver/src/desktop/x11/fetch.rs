@@ -34,8 +34,6 @@ pub(super) struct Offer {
     /// When something of it was last heard of here.
     heard_at: Option<Moment>,
     taken_by: Option<Window>,
-    /// The target has fetched what its paste fetches, as far as that is known.
-    pub(super) ended: bool,
 }
 
 impl Offer {
@@ -53,7 +51,6 @@ impl Offer {
             requested_at: None,
             heard_at: None,
             taken_by: None,
-            ended: false,
         }
     }
 
@@ -114,11 +111,6 @@ impl Offer {
         // A browser that gives a request up makes others for it: the number tells.
         let whole = rule.requests > 0 && requests == rule.requests && by_target == rule.fetches && self.refused == 0;
         Fetched { finished: whole && self.taken == requests, ..self.fetched }
-    }
-
-    /// The paste was pressed, and its end was not seen.
-    pub(super) fn may_be_fetched_yet(&self) -> bool {
-        self.pasted_at.is_some() && !self.ended
     }
 
     fn is_for_this_paste(&self, requested_at_ns: u64) -> bool {

@@ -288,17 +288,13 @@ impl Desktop for X11Desktop {
     fn await_fetched(&mut self, target: &Bound, rule: FetchRule, until: Moment) -> Result<Fetched, Refusal> {
         self.drain_events()?;
         let target = self.target(target)?;
-        let fetched = self.await_fetches(&target, rule, until)?;
-        if let Some(offer) = &mut self.offer {
-            offer.ended = rule.requests == 0 || fetched.finished;
-        }
-        Ok(fetched)
+        self.await_fetches(&target, rule, until)
     }
 
     fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal> {
         // The clipboard first: it is given back by the keeper, under a lost lease and over a broken connection too.
         let clipboard = match self.offer.take() {
-            Some(offer) => self.keeper.restore(offer.may_be_fetched_yet(), Moment::now() + RESTORE_WITHIN),
+            Some(_) => self.keeper.restore(Moment::now() + RESTORE_WITHIN),
             None => Ok(None),
         };
         if self.moved.is_some() {

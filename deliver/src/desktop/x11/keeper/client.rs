@@ -131,10 +131,10 @@ impl KeeperClient {
         self.next(until).map_err(broke(during))
     }
 
-    /// Says that this sender is done, and whether its target may still fetch; returns what could not be restored.
-    pub(in super::super) fn restore(&mut self, unfetched: bool, until: Moment) -> Result<Option<String>, Refusal> {
+    /// Says that this sender is done; returns what could not be restored.
+    pub(in super::super) fn restore(&mut self, until: Moment) -> Result<Option<String>, Refusal> {
         const DOING: &str = "giving the clipboard back";
-        self.say(&ToKeeper::Restore { unfetched }, until).map_err(broke(DOING))?;
+        self.say(&ToKeeper::Restore, until).map_err(broke(DOING))?;
         loop {
             match self.next(until).map_err(broke(DOING))? {
                 Some(FromKeeper::Restored { missing }) => return Ok(missing),

@@ -25,11 +25,8 @@ pub(super) enum ToKeeper {
         /// The resource base of the target's client; 0 when no target is bound.
         client: u32,
     },
-    /// The sender is done: give back what was there before.
-    Restore {
-        /// A paste was pressed, and the target was not seen to have fetched all of it: it still may.
-        unfetched: bool,
-    },
+    /// The sender is done, and its target, too: give back what was there before.
+    Restore,
 }
 
 /// From the keeper.
@@ -133,16 +130,15 @@ mod tests {
     fn frames_are_read_whole_whatever_pieces_they_come_in() {
         let (selection, text) = (Selection::Primary, "a\u{1f642}\n".into());
         let offer = ToKeeper::Offer { offer: 7, selection, text, after: None, client: 9 };
-        let restore = ToKeeper::Restore { unfetched: true };
         let mut bytes = frame(&offer).unwrap();
-        bytes.extend(frame(&restore).unwrap());
+        bytes.extend(frame(&ToKeeper::Restore).unwrap());
         let mut inflow = Inflow::default();
         let mut read = Vec::new();
         for byte in bytes {
             inflow.push(&[byte]);
             read.extend(inflow.next::<ToKeeper>().unwrap());
         }
-        assert_eq!(read, [offer, restore]);
+        assert_eq!(read, [offer, ToKeeper::Restore]);
     }
 
     #[test]
@@ -150,9 +146,7 @@ mod tests {
         let mut inflow = Inflow::default();
         inflow.push(&u32::MAX.to_le_bytes());
         assert!(matches!(inflow.next::<ToKeeper>(), Err(BadFrame::TooLong(_))));
-        for body in
-            ["", "nonsense", "{\"Offer\":{}}", "{\"Restore\":null}", "{\"Restore\":{\"unfetched\":true},\"more\":1}"]
-        {
+        for body in ["", "nonsense", "{\"Offer\":{}}", "{\"Restore\":null,\"more\":1}"] {
             let mut inflow = Inflow::default();
             inflow.push(&u32::try_from(body.len()).unwrap().to_le_bytes());
             inflow.push(body.as_bytes());

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lock_core::Moment;
-use x11rb::protocol::xproto::Timestamp;
+use x11rb::{CURRENT_TIME, protocol::xproto::Timestamp};
 
 use super::{
     content::Content,
@@ -43,6 +43,8 @@ impl Side {
     /// What a request of `client` at `time` is answered with; nothing when it was made before that was there.
     pub(super) fn holds_for(&self, client: u32, time: Timestamp) -> Holds {
         let late = self.late.iter().find(|late| late.client == client && !late.until.is_past());
+        // One that names a key press since then is about that.
+        let late = late.filter(|_| time == CURRENT_TIME || is_before(time, self.since));
         let (holds, since) = match late {
             // Nobody is there to be told, as of what was there before.
             Some(late) if self.owns() => (Holds::Former(Arc::clone(&late.content)), late.since),

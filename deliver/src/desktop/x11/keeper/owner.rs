@@ -103,7 +103,7 @@ impl Keeper {
     }
 
     /// A sender is done with what it offered.
-    pub(super) fn restore(&mut self, peer: u64, unfetched: bool) -> FromKeeper {
+    pub(super) fn restore(&mut self, peer: u64) -> FromKeeper {
         let missing = self.sides.iter().filter(|side| side.is_offered_by(peer));
         let missing = missing.filter_map(|side| side.former.as_ref()?.missing.clone()).next();
         // In a busy line the next sender would save and restore the same again; the last one in it restores.
@@ -113,7 +113,7 @@ impl Keeper {
                 continue;
             }
             if let Holds::Offer { fetched, .. } = &mut self.sides[at].holds {
-                *fetched = !unfetched;
+                *fetched = true;
             }
             let wait = if others_wait { HANDED_ON_FOR } else { QUIET_BEFORE };
             self.sides[at].put_back = Some(PutBack::after(wait));

@@ -59,10 +59,10 @@ impl Keeper {
                 self.tell(number, &answer);
                 return self.make_firm(at);
             }
-            Said::Message(ToKeeper::Restore { unfetched }) => {
+            Said::Message(ToKeeper::Restore) => {
                 self.set_in_line(number, false);
                 self.leave_readings(number)?;
-                self.restore(number, unfetched)
+                self.restore(number)
             }
         };
         self.tell(number, &answer);

@@ -70,7 +70,7 @@ pub(super) enum Holds {
         /// The target's client.
         client: u32,
         content: Arc<Content>,
-        /// The target has fetched all of it, as its sender saw.
+        /// The target has fetched all of it: its sender said that it is done.
         fetched: bool,
     },
     /// What was there before, until somebody takes over.
