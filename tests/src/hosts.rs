@@ -3,10 +3,14 @@
 //! The switch lives in a namespace too, so nothing is added to the network of the machine.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::require::require_that;
+
+/// What the names of ours begin with; the process that made them follows.
+const PREFIX: &str = "talkstick-";
 
 /// Returns from the calling test, loudly, where network namespaces cannot be made.
 ///
@@ -47,6 +51,7 @@ impl Hosts {
     /// # Panics
     /// When they cannot be made.
     pub fn new(count: u8) -> Self {
+        remove_left_behind();
         let switch = made("switch");
         switch.ip(&["link", "set", "lo", "up"]);
         switch.ip(&["link", "add", "switch", "type", "bridge"]);
@@ -108,10 +113,11 @@ struct Namespace {
 }
 
 impl Namespace {
+    /// Named after this process: those of a killed one can be told.
     fn make(what: &str) -> Result<Self, String> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("talkstick-{}-{number}-{what}", std::process::id());
+        let name = format!("{PREFIX}{}-{number}-{what}", std::process::id());
         ip(&["netns", "add", &name])?;
         Ok(Self { name })
     }
@@ -136,14 +142,31 @@ impl Drop for Namespace {
     }
 }
 
+/// What processes that were killed have left behind.
+fn remove_left_behind() {
+    let owner = |name: &str| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok();
+    for name in names().unwrap_or_else(|error| panic!("{error}")) {
+        if owner(&name).is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // Another test may be faster.
+            let _removed = ip(&["netns", "delete", &name]);
+        }
+    }
+}
+
+/// Of all network namespaces that have one.
+fn names() -> Result<Vec<String>, String> {
+    let list = ip(&["netns", "list"])?;
+    Ok(list.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+}
+
 fn made(what: &str) -> Namespace {
     Namespace::make(what).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn ip(words: &[&str]) -> Result<(), String> {
+fn ip(words: &[&str]) -> Result<String, String> {
     let output = Command::new("ip").args(words).output().map_err(|error| format!("ip: {error}"))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(format!("ip {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr).trim_end()))
 }
@@ -152,9 +175,19 @@ fn ip(words: &[&str]) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn there_are(of: &str) -> usize {
-        let output = Command::new("ip").args(["netns", "list"]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().lines().filter(|line| line.contains(of)).count()
+    fn is_there(name: &str) -> bool {
+        names().unwrap().iter().any(|other| other == name)
+    }
+
+    #[test]
+    fn what_a_killed_process_has_left_behind_is_removed() {
+        crate::require_hosts!();
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let left = format!("{PREFIX}{}-0-host", gone.id());
+        ip(&["netns", "add", &left]).unwrap();
+        let ours = Hosts::new(0);
+        assert!(!is_there(&left) && is_there(&ours.switch.name));
     }
 
     #[test]
@@ -181,12 +214,12 @@ mod tests {
             assert!(!reaches());
             hosts.bring_up(1);
             crate::probe::until(crate::probe::READY_WITHIN, "the link is up again", reaches);
-            assert_eq!(there_are(&hosts.hosts[1].name), 1);
+            assert!(is_there(&hosts.hosts[1].name));
             std::panic::resume_unwind(Box::new("the test's own"));
         });
         let why = failed.unwrap_err();
         assert_eq!(why.downcast_ref::<&str>(), Some(&"the test's own"), "{why:?}");
         let name = name.into_inner().unwrap();
-        assert!(!name.is_empty() && there_are(&name) == 0);
+        assert!(!name.is_empty() && !is_there(&name));
     }
 }
