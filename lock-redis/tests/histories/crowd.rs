@@ -23,6 +23,8 @@ pub(crate) struct Recipe {
     pub(crate) url: String,
     pub(crate) turns: u64,
     pub(crate) ttl: Duration,
+    /// The longest of its turns.
+    pub(crate) longest: Duration,
     pub(crate) seed: u64,
     /// One of its turns is special: the variable of [`sender`] that says how, and which one.
     pub(crate) special: Option<(&'static str, u64)>,
@@ -114,6 +116,7 @@ impl Member {
         command.args(["--exact", "sender::sender", "--nocapture", "--test-threads=1"]);
         command.env(sender::URL, &recipe.url).env(sender::SEED, recipe.seed.to_string());
         command.env(sender::TTL, recipe.ttl.as_millis().to_string());
+        command.env(sender::LONGEST, recipe.longest.as_millis().to_string());
         command.env(sender::TURNS, recipe.turns.to_string());
         if let Some((how, which)) = recipe.special {
             command.env(how, which.to_string());

@@ -120,6 +120,8 @@ impl Site {
             url: url(sender),
             turns: TURNS,
             ttl,
+            // Beyond the lease of who is cut off meanwhile.
+            longest: ttl + LASTING,
             seed: dice.roll(u64::MAX),
             special: None,
         };

@@ -44,6 +44,7 @@ fn crowd(hosts: &Hosts) -> Crowd {
         url: format!("redis://{}:{PORT}", Hosts::SWITCH),
         turns: TURNS,
         ttl: TTL,
+        longest: TTL / 4,
         seed: sender as u64,
         special: match sender {
             _ if sender == first_of(FIRST) => Some((sender::UNTIL_LOST, 0)),

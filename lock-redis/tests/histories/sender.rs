@@ -19,6 +19,8 @@ pub(crate) const URL: &str = "TALKSTICK_TEST_SENDER_URL";
 pub(crate) const TURNS: &str = "TALKSTICK_TEST_SENDER_TURNS";
 /// The lease of all senders, in milliseconds.
 pub(crate) const TTL: &str = "TALKSTICK_TEST_SENDER_TTL";
+/// The longest of its turns, in milliseconds.
+pub(crate) const LONGEST: &str = "TALKSTICK_TEST_SENDER_LONGEST";
 pub(crate) const SEED: &str = "TALKSTICK_TEST_SENDER_SEED";
 /// The turn that is held until the lease is lost.
 pub(crate) const UNTIL_LOST: &str = "TALKSTICK_TEST_SENDER_UNTIL_LOST";
@@ -64,14 +66,14 @@ fn sender() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     std::thread::spawn(say_stalls);
     let mut dice = Dice(number(SEED).unwrap());
-    let ttl = Duration::from_millis(number(TTL).unwrap());
+    let (ttl, longest) = (Duration::from_millis(number(TTL).unwrap()), number(LONGEST).unwrap());
     let special = (number(UNTIL_LOST), number(UNTIL_TOLD));
     runtime.block_on(async {
         for turn in 0..number(TURNS).unwrap() {
             let held = match special {
                 (Some(lost), _) if lost == turn => Held::UntilLost,
                 (_, Some(told)) if told == turn => Held::UntilTold,
-                _ if dice.roll(10) == 0 => Held::For(dice.ms(100, 700)),
+                _ if dice.roll(10) == 0 => Held::For(dice.ms(100, longest)),
                 _ => Held::For(dice.ms(0, 20)),
             };
             take_turn(&lock, &mut dice, ttl, held).await;
