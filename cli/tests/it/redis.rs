@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
-use tests::{proxy::Proxy, redis_sentinel::RedisSentinel, redis_server::RedisServer, require};
+use tests::{
+    proxy::Proxy, redis_cluster::RedisCluster, redis_sentinel::RedisSentinel, redis_server::RedisServer, require,
+};
 
 use crate::run_fixture::{Home, Running, is_alive, json, text, until};
 
@@ -262,4 +264,35 @@ fn a_master_that_sentinel_names_is_used_by_every_command() {
     let other = shared.home.talkstick(&["--backend", &format!("{url}s"), "status"]).output().unwrap();
     assert_eq!(other.status.code(), Some(9));
     assert!(text(&other.stderr).contains("know no master `swarms`"), "{}", text(&other.stderr));
+}
+
+#[test]
+fn a_cluster_is_used_by_every_command() {
+    require!("redis-server", "redis-cli");
+    let cluster = RedisCluster::start(3, &["--cluster-node-timeout", "30000"]);
+    let home = Home::new();
+    home.write("talkstick.toml", &format!("lock.backend = \"{}\"\n", cluster.url()));
+    let said = |arguments: &[&str]| text(&home.talkstick(arguments).output().unwrap().stdout);
+    // Locks of all three masters: a has slot 15495, b 3300, c 7365.
+    let ran = ["c", "b", "a"].map(|key| home.talkstick(&["run", key, "--", "true"]).output().unwrap().status.code());
+    assert_eq!(ran, [Some(0); 3]);
+    let run = home.start(&["--ttl", "20s", "--grace", "200ms"], "echo $$ > child; exec sleep 60");
+    home.until_pid("child");
+    let status = said(&["status"]);
+    assert!(
+        ["a: nobody", "b: nobody", "c: nobody", "k: sh (pid "].iter().all(|line| status.contains(line)),
+        "{status}"
+    );
+    let state: serde_json::Value = serde_json::from_str(&said(&["--json", "status", "k"])).unwrap();
+    let token = state["holder"]["token"].to_string();
+    let broken = home.talkstick(&["break", "k", "--token", &token]).output().unwrap();
+    assert_eq!(broken.status.code(), Some(0), "{}", text(&broken.stderr));
+    assert_eq!(run.end_with_output().status.code(), Some(76));
+    let doctor = said(&["doctor"]);
+    assert!(doctor.contains("redis rights: all that locking needs"), "{doctor}");
+    assert!(doctor.contains("maxmemory-policy noeviction"), "{doctor}");
+    // One master that throws locks away is enough.
+    cluster.nodes()[2].server.tell(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    let doctor = said(&["doctor"]);
+    assert!(doctor.contains("maxmemory-policy allkeys-lru"), "{doctor}");
 }

@@ -37,7 +37,9 @@ fn key_of(cluster: &RedisCluster, master: usize) -> LockKey {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_replica_the_cluster_is_down_and_nothing_is_claimed() {
     require!("redis-server", "redis-cli");
-    let mut cluster = RedisCluster::start(3, &["--cluster-node-timeout", "2000", "--appendonly", "yes"]);
+    // `always`: by default a write waits for the disk's last one, and a kill would lose the release before it.
+    let keeps = ["--appendonly", "yes", "--appendfsync", "always"];
+    let mut cluster = RedisCluster::start(3, &[&["--cluster-node-timeout", "2000"], &keeps[..]].concat());
     let lock = client(&cluster).await;
     let (dead, alive) = (key_of(&cluster, 0), key_of(&cluster, 1));
     assert_eq!((refusal(&lock, &dead).await, refusal(&lock, &alive).await), (None, None));
@@ -110,6 +112,29 @@ fn is_replicated(cluster: &RedisCluster) -> bool {
 /// The channels that somebody listens to on a node.
 fn channels(cluster: &RedisCluster, node: usize) -> String {
     cluster.nodes()[node].server.ask(&["PUBSUB", "CHANNELS"]).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_hangs_does_not_hold_up_the_locks_of_others() {
+    require!("redis-server", "redis-cli");
+    let mut cluster = RedisCluster::start(3, &["--cluster-node-timeout", "30000"]);
+    let (hung, fine) = (key_of(&cluster, 0), key_of(&cluster, 1));
+    let lock = client(&cluster).await;
+    assert_eq!(refusal(&lock, &hung).await, None);
+    let holder = lock.acquire(&fine, &options()).await.unwrap();
+    cluster.server(0).process().stop();
+    let (said, verified) = tokio::join!(refusal(&lock, &hung), holder.verify());
+    verified.unwrap();
+    let said = said.unwrap();
+    assert!(said.contains("did not answer within") || said.contains("cannot be reached"), "{said}");
+    // Over the connections that were made since.
+    holder.verify().await.unwrap();
+    // Who comes now, too.
+    let state = client(&cluster).await.inspect(&fine).await.unwrap();
+    assert!(matches!(state.holder, Holder::Lease { .. }), "{state:?}");
+    cluster.server(0).process().go_on();
+    holder.release().await.unwrap();
+    assert_eq!(refusal(&lock, &hung).await, None, "nothing was claimed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
