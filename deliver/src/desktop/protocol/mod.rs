@@ -19,10 +19,11 @@ use std::time::Duration;
 
 use lock_core::{Moment, Permit};
 
+use claim::Reached;
 pub use hindered::{Hindered, await_passed};
 
-use super::{Bound, Desktop, FetchRule, Fetched, Refusal, Sight, Step, Unsent};
-use crate::{Delivery, Evidence, JournalEntry, JournalError, Outcome, Reason, State, Stop};
+use super::{Bound, Desktop, Fetched, Refusal, Sight, Step, Unsent};
+use crate::{Delivery, Evidence, JournalEntry, JournalError, Outcome, Reason, Stop};
 
 /// Makes one delivery. Blocking; every wait in it has a deadline. Where something that passes by itself was in the way and
 /// nothing was typed, it is told beside the outcome; `before` is what was told after the attempt before this one.
@@ -55,23 +56,6 @@ pub fn deliver(
     run.desktop.unwatch();
     let hindered = failed.as_ref().and_then(|(step, failure)| run.hindered(*step, failure));
     (run.outcome(failed), hindered)
-}
-
-const STAYS: &str = "the clipboard stays: the target may still fetch the text";
-
-/// How far the delivery has come. The order is the claim: see [`Run::outcome`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reached {
-    /// The desktop is as it was found.
-    Nothing,
-    /// Pointer, focus or clipboard may be changed.
-    Touched,
-    /// The paste was pressed, or may have been.
-    Pasted,
-    /// The target has read the text.
-    Fetched,
-    /// Enter was pressed.
-    Submitted,
 }
 
 /// Why a step was not done.
@@ -270,65 +254,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Answers late fetches for half of the quiet time before Enter: what the target still asks for must be our text, not
-    /// the next sender's. Waiting for one fetch more than there were is how a driver is told to serve until the deadline.
-    fn stay_quiet(&mut self, target: &Bound, fetched: Fetched) {
-        let profile = &self.delivery.agent.profile;
-        let rule = FetchRule { fetches: fetched.by_target.saturating_add(1), nudge: None, ..profile.fetch_rule() };
-        // One that was seen to be done has no late requests, unless one is here already.
-        let done = fetched.read && profile.until_read;
-        let wait = if done { Duration::ZERO } else { profile.fetch_rule().quiet_after(&fetched) / 2 };
-        let late = self.desktop.await_fetched(target, rule, Moment::now() + wait);
-        if let Ok(Fetched { by_target, .. }) = late
-            && by_target > fetched.by_target
-        {
-            self.saw(Step::Restore, format!("a late fetch by the target after Enter ({by_target} in all)"));
-        }
-        self.await_finished(target);
-    }
-
-    /// Where it is known what a paste looks like: serves until its end was seen, for a target that finds another owner of
-    /// the clipboard in the middle of its paste drops the text; and claims no more than that.
-    fn await_finished(&mut self, target: &Bound) {
-        let profile = &self.delivery.agent.profile;
-        if !self.knows_the_end() {
-            return;
-        }
-        let rule = FetchRule { until_finished: true, ..profile.fetch_rule() };
-        let seen = self.desktop.await_fetched(target, rule, Moment::now() + profile.fetch_timeout);
-        self.seen = false;
-        let seen = match seen {
-            Ok(seen) if seen.finished => {
-                self.seen = self.desktop.sight().doubt.is_none();
-                return;
-            }
-            Ok(seen) => Refusal::PasteUnfinished { requests: seen.requests, expected: profile.requests },
-            Err(refusal) => refusal,
-        };
-        self.unfinished = true;
-        self.doubt.get_or_insert(seen);
-    }
-
-    /// Whether the end of a paste is seen.
-    fn knows_the_end(&self) -> bool {
-        self.delivery.agent.profile.requests > 0 && self.desktop.sight().every_fetch
-    }
-
-    /// Puts pointer and clipboard back. A target that may still fetch keeps finding our text: what it would find in its
-    /// place is somebody's private clipboard.
-    fn restore(&mut self) {
-        match self.reached {
-            Reached::Nothing => {}
-            Reached::Pasted => self.saw(Step::Restore, STAYS),
-            Reached::Submitted if self.unfinished => self.saw(Step::Restore, STAYS),
-            Reached::Touched | Reached::Fetched | Reached::Submitted => {
-                if let Err(refusal) = self.desktop.restore(self.permit) {
-                    self.saw(Step::Restore, format!("not restored: {refusal}"));
-                }
-            }
-        }
-    }
-
     fn hindered(&self, step: Step, failure: &Failure) -> Option<Hindered> {
         let Failure::Refused(refusal) = failure else { return None };
         let hindrance = refusal.hindrance().filter(|_| self.reached < Reached::Pasted)?;
@@ -336,42 +261,10 @@ impl Run<'_> {
         let typed = before.or_else(|| hindered::typed_before(step, refusal));
         Some(Hindered { hindrance, step, refusal: refusal.clone(), target: self.target.clone(), typed })
     }
-
-    fn outcome(mut self, failed: Option<(Step, Failure)>) -> Outcome {
-        let unsent = self.earlier.take().map(|earlier| Refusal::UnsentText { earlier });
-        self.doubt = self.doubt.take().or(unsent);
-        let typed = self.reached >= Reached::Pasted;
-        let submitted = self.reached == Reached::Submitted && self.seen;
-        let state = match self.reached {
-            Reached::Nothing | Reached::Touched => State::Rejected,
-            Reached::Pasted | Reached::Fetched => State::Uncertain,
-            Reached::Submitted if submitted && self.doubt.is_none() => State::Submitted,
-            Reached::Submitted => State::Uncertain,
-        };
-        let failed = failed.or_else(|| Some((Step::Submit, Failure::Refused(self.doubt.clone()?))));
-        let reason = failed.map(|(step, failure)| {
-            let Reason { code, message } = failure.reason();
-            let advice = match self.reached {
-                Reached::Nothing | Reached::Touched => "",
-                Reached::Pasted | Reached::Fetched => {
-                    "; the text may stand in the input box: look before sending again"
-                }
-                Reached::Submitted => "; look before sending again",
-            };
-            Reason { code, message: format!("while {step}: {message}{advice}") }
-        });
-        Outcome { state, typed, submitted, evidence: self.evidence, reason }
-    }
 }
 
-impl Refusal {
-    /// The refusal as a receipt tells it.
-    #[must_use]
-    pub fn reason(&self) -> Reason {
-        Reason { code: self.code().into(), message: self.to_string() }
-    }
-}
-
+mod claim;
+mod ending;
 mod hindered;
 #[cfg(test)]
 mod tests;

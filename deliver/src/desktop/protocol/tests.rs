@@ -9,6 +9,7 @@ use crate::{
     Agent, Journal, Message, MessageId, Profile, SurfaceKind,
     desktop::{Chord, Place, Selection, Unsent},
 };
+use crate::{State, desktop::FetchRule};
 
 /// Does everything, except that it refuses the call of one name.
 struct Script {
