@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod conformance;
+mod double_grant;
 mod failover;
 mod site;

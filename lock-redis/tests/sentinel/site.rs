@@ -48,6 +48,13 @@ impl Site {
         redis::cmd("WAIT").arg(1).arg(2000).query::<i64>(&mut operator).unwrap() == 1
     }
 
+    /// From now on the replica hears of nothing, and still counts as one that can take over.
+    pub(crate) fn cut_replication(&self) {
+        // It comes back at once, and asks for this.
+        assert_eq!(self.master.tell(&["ACL", "SETUSER", "default", "-psync", "-sync"]), "OK");
+        self.master.tell(&["CLIENT", "KILL", "TYPE", "replica"]);
+    }
+
     /// As a user writes it. The first Sentinel of the list is not there.
     pub(crate) fn url(&self) -> String {
         format!("redis+sentinel://127.0.0.1:{},127.0.0.1:{}/{NAME}", free_port(), self.sentinel.port())

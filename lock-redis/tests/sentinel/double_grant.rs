@@ -1,0 +1,62 @@
+//! The one known exception: a master that dies before its replica has heard of a lease takes the lease with it, and the next
+//! one is given out while the first is still believed. The token tells the two apart.
+
+use std::time::Duration;
+
+use lock_core::{AcquireOptions, DistributedLockExt, Error, FencingToken, Guard, LockKey};
+use tests::require;
+
+use crate::site::Site;
+
+const ROUNDS: u64 = 3;
+
+/// What a lock guards: it takes no write with a token below the highest it has seen.
+#[derive(Default)]
+struct Fenced {
+    highest: FencingToken,
+    refused: u64,
+}
+
+impl Fenced {
+    fn write(&mut self, token: FencingToken) {
+        match token >= self.highest {
+            true => self.highest = token,
+            false => self.refused += 1,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_no_replica_has_is_given_twice_and_its_token_is_refused() {
+    require!("redis-server", "redis-cli");
+    let key = LockKey::new("k").unwrap();
+    let options = AcquireOptions::default().timeout(Duration::from_secs(60)).ttl(Duration::from_secs(60));
+    let (mut fenced, mut doubled) = (Fenced::default(), 0);
+    for _ in 0..ROUNDS {
+        let mut site = Site::start();
+        let (first, second) = (site.client().await, site.client().await);
+        site.cut_replication();
+        let unheard_of = first.acquire(&key, &options).await.unwrap();
+        site.fail_over();
+        let other = second.acquire(&key, &options).await.unwrap();
+        // Nothing that the first can see without asking has told it.
+        doubled += u64::from(unheard_of.permit().check().is_ok());
+        fenced.write(other.token());
+        fenced.write(unheard_of.token());
+        until_lost(&unheard_of).await;
+        other.verify().await.unwrap();
+    }
+    println!("{doubled} of {ROUNDS} leases were given twice, {} writes were refused by their token", fenced.refused);
+    assert_eq!((doubled, fenced.refused), (ROUNDS, ROUNDS));
+}
+
+/// Until the new master is asked, which does not know the lease.
+async fn until_lost(guard: &Guard) {
+    loop {
+        match guard.verify().await {
+            Err(Error::Lost { .. }) => return,
+            Err(_unknown) => tokio::task::yield_now().await,
+            Ok(()) => panic!("the new master knows the lease"),
+        }
+    }
+}
