@@ -1,6 +1,7 @@
 //! A real Redis server, alone in a folder of its own.
 
 use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
@@ -132,11 +133,33 @@ fn command(within: &[String], home: &TempDir, options: &[String]) -> Command {
     command
 }
 
-/// A port on the loopback interface that was free a moment ago, for servers that cannot be told to choose one.
+/// A port on the loopback interface, for servers that cannot be told to choose one, and for addresses where nobody is.
+///
+/// For a minute the system gives it to nobody who does not ask for it by number: a connection of it waits for late packets
+/// (TIME_WAIT). A port that is merely closed again may be anybody's by the time the server is there.
 ///
 /// # Panics
 /// When there is none.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port on the loopback interface");
-    listener.local_addr().expect("the port's number").port()
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port on the loopback interface");
+    let address = listener.local_addr().expect("the port's number");
+    let theirs = TcpStream::connect(address).expect("a connection to it");
+    let (ours, _) = listener.accept().expect("that connection");
+    // Who ends a connection first is who waits.
+    drop(ours);
+    drop(theirs);
+    address.port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_port_is_given_once_and_can_be_had_by_its_number() {
+        let ports: Vec<u16> = (0..2000).map(|_| free_port()).collect();
+        let different: std::collections::HashSet<u16> = ports.iter().copied().collect();
+        assert_eq!(different.len(), ports.len());
+        TcpListener::bind(("127.0.0.1", ports[0])).unwrap();
+    }
 }

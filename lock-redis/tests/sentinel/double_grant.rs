@@ -31,7 +31,7 @@ async fn a_lease_that_no_replica_has_is_given_twice_and_its_token_is_refused() {
     require!("redis-server", "redis-cli");
     let key = LockKey::new("k").unwrap();
     let options = AcquireOptions::default().timeout(Duration::from_secs(60)).ttl(Duration::from_secs(60));
-    let (mut fenced, mut doubled) = (Fenced::default(), 0);
+    let (mut fenced, mut believed) = (Fenced::default(), 0);
     for _ in 0..ROUNDS {
         let mut site = Site::start();
         let (first, second) = (site.client().await, site.client().await);
@@ -39,15 +39,18 @@ async fn a_lease_that_no_replica_has_is_given_twice_and_its_token_is_refused() {
         let unheard_of = first.acquire(&key, &options).await.unwrap();
         site.fail_over();
         let other = second.acquire(&key, &options).await.unwrap();
-        // Nothing that the first can see without asking has told it.
-        doubled += u64::from(unheard_of.permit().check().is_ok());
+        // Given twice: the first has 60 s and was not released. Whether it was told already is chance.
+        believed += u64::from(unheard_of.permit().check().is_ok());
         fenced.write(other.token());
         fenced.write(unheard_of.token());
         until_lost(&unheard_of).await;
         other.verify().await.unwrap();
     }
-    println!("{doubled} of {ROUNDS} leases were given twice, {} writes were refused by their token", fenced.refused);
-    assert_eq!((doubled, fenced.refused), (ROUNDS, ROUNDS));
+    let refused = fenced.refused;
+    println!(
+        "{ROUNDS} leases were given twice, {believed} were believed yet, {refused} writes were refused by their token"
+    );
+    assert_eq!(refused, ROUNDS);
 }
 
 /// Until the new master is asked, which does not know the lease.
