@@ -50,7 +50,8 @@ pub struct Behaviour {
     pub text_requests: u32,
     /// Milliseconds that it is busy with each event: a slow application.
     pub delay_ms: u64,
-    /// Takes the focus when it is clicked, and one of them when they open and nobody has it. Without, the focus is left to the window manager or the pointer.
+    /// Takes the focus when it is clicked, and one of them when they open and nobody has it. Without, the focus is left to
+    /// the window manager or the pointer.
     pub focus_on_click: bool,
     /// Leaves the transferred text on its window until its next paste, as Tk does.
     pub keeps_property: bool,

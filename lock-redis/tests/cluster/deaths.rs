@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Error, Holder, LockKey};
+use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Error, Guard, Holder, LockKey};
 use lock_redis::{RedisConfig, RedisLock};
 use tests::{
     probe::{READY_WITHIN, until},
     redis_cluster::RedisCluster,
     require,
 };
+use tokio::task::JoinHandle;
 
 use crate::{options, tag};
 
@@ -26,6 +27,22 @@ async fn refusal(lock: &Arc<dyn DistributedLock>, key: &LockKey) -> Option<Strin
         Err(error @ Error::Store { .. }) => Some(std::error::Error::source(&error).unwrap().to_string()),
         Err(error) => panic!("not said to be the store's: {error}"),
     }
+}
+
+/// A task of `waiting` that stands in the line of `key`, as `lock` sees.
+async fn in_line(
+    waiting: Arc<dyn DistributedLock>,
+    lock: &Arc<dyn DistributedLock>,
+    key: &LockKey,
+) -> JoinHandle<Guard> {
+    let waiter = tokio::spawn({
+        let key = key.clone();
+        async move { waiting.acquire(&key, &options()).await.unwrap() }
+    });
+    while lock.inspect(key).await.unwrap().queue.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    waiter
 }
 
 /// A key whose slot this master keeps.
@@ -75,13 +92,7 @@ async fn a_replica_takes_over_and_holder_and_line_go_on() {
     cluster.add_replica_of(0);
     let (lock, other) = (client(&cluster).await, client(&cluster).await);
     let holder = lock.acquire(&of_dead, &options()).await.unwrap();
-    let waiter = {
-        let key = of_dead.clone();
-        tokio::spawn(async move { other.acquire(&key, &options()).await.unwrap() })
-    };
-    while lock.inspect(&of_dead).await.unwrap().queue.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let waiter = in_line(other, &lock, &of_dead).await;
     until(READY_WITHIN, "the replica has it all", || is_replicated(&cluster));
     cluster.server(0).kill();
     loop {
@@ -149,13 +160,7 @@ async fn a_waiter_hears_on_another_node_when_the_one_where_it_heard_dies() {
     let kept = key_of(&cluster, (died + 1) % 3);
     let lock = client(&cluster).await;
     let holder = lock.acquire(&kept, &options()).await.unwrap();
-    let waiter = {
-        let key = kept.clone();
-        tokio::spawn(async move { waiting.acquire(&key, &options()).await.unwrap() })
-    };
-    while lock.inspect(&kept).await.unwrap().queue.is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let waiter = in_line(waiting, &lock, &kept).await;
     cluster.server(died).kill();
     until(READY_WITHIN, "it hears on another node", || {
         (0..3).filter(|at| *at != died).any(|at| channels(&cluster, at).lines().any(|line| line == channel))

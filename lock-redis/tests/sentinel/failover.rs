@@ -12,7 +12,7 @@ use tests::{
 };
 use tokio::task::JoinHandle;
 
-use crate::site::{NAME, Site};
+use crate::site::{NAME, Site, verified};
 
 /// Those that wait through the failover.
 const WAITERS: usize = 4;
@@ -40,7 +40,7 @@ async fn in_line(site: &Site, holder: &Arc<dyn DistributedLock>) -> Vec<JoinHand
 
 /// The holder still holds on the new master, and the line goes on in its order.
 async fn goes_on(holder: Guard, waiters: Vec<JoinHandle<Guard>>) {
-    until_held(&holder).await;
+    verified(&holder).await.unwrap();
     let mut last = (holder.token(), holder.lease().ticket);
     holder.release().await.unwrap();
     for waiter in waiters {
@@ -49,17 +49,6 @@ async fn goes_on(holder: Guard, waiters: Vec<JoinHandle<Guard>>) {
         assert!(now.0 > last.0 && now.1 > last.1, "{now:?} after {last:?}");
         last = now;
         guard.release().await.unwrap();
-    }
-}
-
-/// Until the store confirms it: that it cannot be asked for a while is no loss.
-async fn until_held(guard: &Guard) {
-    loop {
-        match guard.verify().await {
-            Ok(()) => return,
-            Err(lock_core::Error::Lost { reason, .. }) => panic!("lost: {reason}"),
-            Err(_unknown) => tokio::task::yield_now().await,
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{DistributedLock, Registry, StoreConfig};
+use lock_core::{DistributedLock, Error, Guard, Registry, StoreConfig};
 use lock_redis::RedisLock;
 use tests::{
     probe::{READY_WITHIN, until},
@@ -74,5 +74,16 @@ impl Site {
             let master = self.sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
             master.is_some_and(|master| master.lines().nth(1) == Some(place.as_str()))
         });
+    }
+}
+
+/// What the store says of a lease, once it can be asked: that it cannot be for a while is no loss.
+pub(crate) async fn verified(guard: &Guard) -> Result<(), Error> {
+    loop {
+        match guard.verify().await {
+            Ok(()) => return Ok(()),
+            Err(lost @ Error::Lost { .. }) => return Err(lost),
+            Err(_unknown) => tokio::task::yield_now().await,
+        }
     }
 }

@@ -73,11 +73,9 @@ fn a_sender_killed_at_any_step_leaves_nothing_behind() {
     let person = Person::copies(scene.display());
     let mut nth = 1;
     while nth < STEPS_MAX {
-        let before = scene.on_record();
-        let (struck, text, agent) = scene.strike(Client::Sender, nth, Blow::Kill);
-        let Struck::Yes(mut sender) = struck else { break };
-        sender.wait(READY_WITHIN);
-        scene.died(agent, text, before);
+        if !scene.kill_sender(nth) {
+            break;
+        }
         scene.next_holder(nth);
         nth += 1;
     }
@@ -94,11 +92,9 @@ fn what_a_portable_sender_killed_at_any_step_leaves_down_is_released_by_the_next
     let (mut nth, mut left_down) = (1, 0);
     let stride = if is_long() { 1 } else { 3 };
     while nth < STEPS_MAX {
-        let before = scene.on_record();
-        let (struck, text, agent) = scene.strike(Client::Sender, nth, Blow::Kill);
-        let Struck::Yes(mut sender) = struck else { break };
-        sender.wait(READY_WITHIN);
-        scene.died(agent, text, before);
+        if !scene.kill_sender(nth) {
+            break;
+        }
         left_down += usize::from(scene.is_anything_down());
         scene.next_holder(nth);
         assert!(!scene.is_anything_down(), "after step {nth}");

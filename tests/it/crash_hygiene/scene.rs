@@ -185,14 +185,14 @@ impl Scene {
         keys.keys.iter().any(|key| *key != 0) || u16::from(pointer.mask) & 0x1f00 != 0
     }
 
-    /// Notes what the journal says of the sender that was killed.
-    pub(crate) fn died(&mut self, agent: usize, text: String, before: usize) {
+    /// SIGKILL to a sender at this step; what the journal says of it is noted. `false`: it has fewer steps than that.
+    pub(crate) fn kill_sender(&mut self, nth: usize) -> bool {
+        let before = self.root.history().len();
+        let (struck, text, agent) = self.strike(Client::Sender, nth, Blow::Kill);
+        let Struck::Yes(mut sender) = struck else { return false };
+        sender.wait(READY_WITHIN);
         self.sent.push(died(&self.root, agent, text, before));
-    }
-
-    /// Deliveries on record.
-    pub(crate) fn on_record(&self) -> usize {
-        self.root.history().len()
+        true
     }
 
     /// What a sender that lived says in the end.

@@ -108,15 +108,14 @@ impl Keeper {
         let missing = missing.filter_map(|side| side.former.as_ref()?.missing.clone()).next();
         // In a busy line the next sender would save and restore the same again; the last one in it restores.
         let others_wait = self.peers.iter().any(|other| other.number != peer && other.in_line);
-        for at in 0..self.sides.len() {
-            if !self.sides[at].is_offered_by(peer) {
-                continue;
-            }
-            if let Holds::Offer { fetched, .. } = &mut self.sides[at].holds {
+        let wait = if others_wait { HANDED_ON_FOR } else { QUIET_BEFORE };
+        for side in &mut self.sides {
+            if let Holds::Offer { peer: of, fetched, .. } = &mut side.holds
+                && *of == peer
+            {
                 *fetched = true;
+                side.put_back = Some(PutBack::after(wait));
             }
-            let wait = if others_wait { HANDED_ON_FOR } else { QUIET_BEFORE };
-            self.sides[at].put_back = Some(PutBack::after(wait));
         }
         FromKeeper::Restored { missing }
     }
