@@ -68,7 +68,8 @@ pub(crate) fn check_built(settings: &Settings) -> Result<(), CommandError> {
     }
     let built = built.join(", ");
     let error = match wanted.scheme() {
-        "sqlite" | "redis" | "rediss" | "redis+unix" | "redis+sentinel" | "redis+cluster" | "rediss+cluster" => {
+        "sqlite" | "redis" | "rediss" | "redis+unix" | "redis+sentinel" | "redis+cluster" | "rediss+cluster"
+        | "redis+quorum" | "rediss+quorum" => {
             CommandError::not_built_as(format!("the backend `{}` is not built yet; built are {built}", wanted.scheme()))
         }
         scheme => CommandError::config(format!("the backend `{scheme}` is unknown; built are {built}")),
@@ -96,7 +97,10 @@ pub(crate) async fn known_keys(settings: &Settings) -> Result<Vec<LockKey>, Comm
     }
     #[cfg(feature = "redis")]
     if let Some(config) = redis_config(settings)? {
-        keys.extend(lock_redis::RedisLock::open(config).await?.known_keys().await?);
+        keys.extend(match config.address {
+            lock_redis::Address::Quorum { .. } => lock_redis::QuorumLock::open(config).await?.known_keys().await?,
+            _ => lock_redis::RedisLock::open(config).await?.known_keys().await?,
+        });
     }
     keys.sort();
     keys.dedup();

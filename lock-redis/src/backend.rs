@@ -14,12 +14,13 @@ use lock_core::{
 };
 
 use crate::{
-    config::RedisConfig,
+    config::{Address, RedisConfig},
     deadline::{deadline, ttl_ms},
     error::Trouble,
     keys::{self, Keys},
     line::Line,
     link::Link,
+    quorum::QuorumLock,
     reply::text,
     scripts::{BREAK, HELD_UNDER, RELEASE, RENEW, WITHDRAW},
     server::Server,
@@ -27,10 +28,19 @@ use crate::{
 };
 
 /// How often a held lease is renewed and looks for its mark of being broken: two small calls a second for each.
-const CHECK_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// The schemes of its URLs.
-pub const SCHEMES: [&str; 6] = ["redis", "rediss", "redis+unix", "redis+sentinel", "redis+cluster", "rediss+cluster"];
+pub const SCHEMES: [&str; 8] = [
+    "redis",
+    "rediss",
+    "redis+unix",
+    "redis+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+    "redis+quorum",
+    "rediss+quorum",
+];
 
 /// Locks on a Redis server, or on the nodes of a Cluster, for all hosts that reach it.
 ///
@@ -60,7 +70,7 @@ pub(crate) struct Client {
     /// Where this client is woken.
     pub(crate) channel: String,
     /// The store's name.
-    name: String,
+    pub(crate) name: String,
 }
 
 impl RedisLock {
@@ -75,15 +85,12 @@ impl RedisLock {
         config.check()?;
         let name = config.name();
         let failed = |trouble: Trouble| trouble.of(Operation::Open, name.clone(), name.clone());
-        let channel = keys::channel(&config, client_id());
-        let line = Arc::new(Line::default());
-        let server = Server::new(Arc::new(config), channel.clone()).map_err(failed)?;
-        let link = Link::new(server, Arc::clone(&line));
-        link.open().await.map_err(failed)?;
-        Ok(Self { client: Client { link, line, channel, name } })
+        let client = Client::new(config).map_err(failed)?;
+        client.link.open().await.map_err(failed)?;
+        Ok(Self { client })
     }
 
-    /// Adds this backend to a registry under each of [`SCHEMES`]. Its URLs are [`RedisConfig::parse`]'s; `amend` adds what is
+    /// Adds this backend, and that of a quorum, to a registry under each of [`SCHEMES`]. Their URLs are [`RedisConfig::parse`]'s; `amend` adds what is
     /// not in the URL, such as the password.
     pub fn register(
         registry: &mut Registry,
@@ -93,18 +100,30 @@ impl RedisLock {
             let amend = amend.clone();
             registry.register(scheme, move |store| {
                 let config = RedisConfig::from_store(&store).and_then(&amend);
-                Box::pin(async move { Ok(Arc::new(Self::open(config?).await?) as Arc<dyn DistributedLock>) })
+                Box::pin(async move { open(config?).await })
             });
         }
     }
 
     fn failed(&self, key: &LockKey, operation: Operation) -> impl FnOnce(Trouble) -> Error {
         let (key, store) = (key.clone(), self.client.name.clone());
-        move |trouble| match trouble {
-            Trouble::Full { waiting, max } => Error::QueueFull { key, waiting, max },
-            trouble => trouble.of(operation, key.to_string(), store),
-        }
+        move |trouble| trouble.of_key(operation, key, store)
     }
+}
+
+/// Opens what the address names: one store, or a quorum of them.
+async fn open(config: RedisConfig) -> Result<Arc<dyn DistributedLock>, Error> {
+    match config.address {
+        Address::Quorum { .. } => Ok(Arc::new(QuorumLock::open(config).await?)),
+        _ => Ok(Arc::new(RedisLock::open(config).await?)),
+    }
+}
+
+/// Why no holder is killed from here.
+pub(crate) fn no_kill(key: &LockKey, store: String) -> Error {
+    let why = "its leases end by themselves, and their holders may be on other hosts; break without --kill, and the lock passes \
+               on when the holder lets go or its lease ends";
+    Error::Unsupported { key: key.to_string(), operation: Operation::Break, store, why: why.to_owned() }
 }
 
 /// Tells clients apart: two that shared a channel would wake each other in vain.
@@ -165,10 +184,7 @@ impl DistributedLock for RedisLock {
 
     async fn break_lock(&self, key: &LockKey, token: FencingToken, kill: bool) -> Result<(), Error> {
         if kill {
-            let why = "its leases end by themselves, and their holders may be on other hosts; break without --kill, and \
-                       the lock passes on when the holder lets go or its lease ends";
-            let (key, store) = (key.to_string(), self.to_string());
-            return Err(Error::Unsupported { key, operation: Operation::Break, store, why: why.to_owned() });
+            return Err(no_kill(key, self.to_string()));
         }
         if self.client.mark_broken(key, token).await.map_err(self.failed(key, Operation::Break))? {
             return Ok(());
@@ -179,12 +195,20 @@ impl DistributedLock for RedisLock {
 }
 
 impl Client {
+    /// Reads the certificates; nothing is sent yet.
+    pub(crate) fn new(config: RedisConfig) -> Result<Self, Trouble> {
+        let (name, channel) = (config.name(), keys::channel(&config, client_id()));
+        let line = Arc::new(Line::default());
+        let server = Server::new(Arc::new(config), channel.clone())?;
+        Ok(Self { link: Link::new(server, Arc::clone(&line)), line, channel, name })
+    }
+
     /// An answer that no script of ours gives.
     pub(crate) fn strange(&self, script: &'static str) -> Trouble {
         Trouble::Strange { server: self.name.clone(), script }
     }
 
-    fn keys(&self, key: &LockKey) -> Keys {
+    pub(crate) fn keys(&self, key: &LockKey) -> Keys {
         Keys::of(&self.link.config, key)
     }
 
@@ -193,7 +217,7 @@ impl Client {
         self.link.call(&WITHDRAW, &self.keys(key), &[request.to_string()]).await.map(drop)
     }
 
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Result<Renewed, LossReason>, Trouble> {
+    pub(crate) async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Result<Renewed, LossReason>, Trouble> {
         let arguments = [lease.request.to_string(), lease.token.to_string(), ttl_ms(ttl)?.to_string()];
         let answer = self.link.call(&RENEW, &self.keys(&lease.key), &arguments).await?;
         match text(&answer.value) {
@@ -215,7 +239,7 @@ impl Client {
         self.link.call(&RELEASE, &self.keys(&lease.key), &arguments).await.map(drop)
     }
 
-    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
+    pub(crate) async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
         let answer = self.link.call(&HELD_UNDER, &self.keys(key), &[hex(&secret.0)]).await?;
         match &answer.value {
             redis::Value::Nil => Ok(None),
@@ -226,7 +250,7 @@ impl Client {
         }
     }
 
-    async fn mark_broken(&self, key: &LockKey, token: FencingToken) -> Result<bool, Trouble> {
+    pub(crate) async fn mark_broken(&self, key: &LockKey, token: FencingToken) -> Result<bool, Trouble> {
         let answer = self.link.call(&BREAK, &self.keys(key), &[token.to_string()]).await?;
         match answer.value {
             redis::Value::Int(marked) => Ok(marked == 1),

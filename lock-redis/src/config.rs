@@ -14,6 +14,9 @@ pub const PREFIX_DEFAULT: &str = "talkstick:";
 /// Longest prefix in bytes: it is in every name.
 pub const PREFIX_BYTES_MAX: usize = 64;
 
+/// Fewest servers of a quorum: of two, none may fail.
+pub const QUORUM_MIN: usize = 3;
+
 /// A password. It is shown by nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(pub(crate) String);
@@ -60,6 +63,14 @@ pub enum Address {
         /// Whether to speak TLS, to all nodes.
         tls: bool,
     },
+    /// `redis+quorum://host:port,host:port,host:port`, or with TLS `rediss+quorum://`: servers that know nothing of each
+    /// other; what a majority of them says counts.
+    Quorum {
+        /// Names or addresses of their hosts, and their ports: an odd number, at least [`QUORUM_MIN`], each of them once.
+        servers: Vec<(String, u16)>,
+        /// Whether to speak TLS, to all of them.
+        tls: bool,
+    },
 }
 
 impl fmt::Display for Address {
@@ -76,6 +87,10 @@ impl fmt::Display for Address {
             Self::Cluster { seeds, tls } => {
                 let scheme = if *tls { "rediss" } else { "redis" };
                 write!(f, "{scheme}+cluster://{}", all_places(seeds))
+            }
+            Self::Quorum { servers, tls } => {
+                let scheme = if *tls { "rediss" } else { "redis" };
+                write!(f, "{scheme}+quorum://{}", all_places(servers))
             }
         }
     }
@@ -117,7 +132,7 @@ pub struct RedisConfig {
     /// How long the server may take to answer.
     pub timeout: Duration,
     /// How many replicas must have a grant or a renewal before it counts; 0: the server's word is enough. Not on
-    /// a Cluster.
+    /// a Cluster, nor with a quorum.
     pub wait_replicas: u32,
     /// Longest line of one key.
     pub queue_max: usize,
@@ -155,6 +170,18 @@ impl RedisConfig {
             PREFIX_DEFAULT => name,
             prefix if name.contains('?') => format!("{name}&prefix={prefix}"),
             prefix => format!("{name}?prefix={prefix}"),
+        }
+    }
+
+    /// One configuration for each server of a quorum, in their order; of any other address, itself.
+    #[must_use]
+    pub fn of_each_server(&self) -> Vec<Self> {
+        match &self.address {
+            Address::Quorum { servers, tls } => {
+                let of = |(host, port): &(String, u16)| Address::Tcp { host: host.clone(), port: *port, tls: *tls };
+                servers.iter().map(|server| Self { address: of(server), ..self.clone() }).collect()
+            }
+            _ => vec![self.clone()],
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use lock_core::{Error, Operation};
+use lock_core::{Error, LockKey, Operation};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::config::{Address, RedisConfig};
@@ -97,6 +97,21 @@ pub(crate) enum Trouble {
          `redis-cli --cluster check`, and `--cluster fix`"
     )]
     Circle { server: String, what: String },
+    #[error("{server} is a quorum of several servers, and was opened as one server; open it as a quorum")]
+    ManyServers { server: String },
+    #[error(
+        "{needed} of the {} servers of {store} must answer for anything to be known, and too few do: {}",
+        asked,
+        in_words(said)
+    )]
+    NoMajority { store: String, asked: usize, needed: usize, said: Vec<Self> },
+    #[error(
+        "{held} of the {servers} servers of {store} are known to have this lease, and {needed} must: the others have lost it, or \
+         cannot be asked{}{}",
+        if said.is_empty() { "" } else { ": " },
+        in_words(said)
+    )]
+    Divided { store: String, servers: usize, needed: usize, held: usize, said: Vec<Self> },
     #[error("{server} is still loading its data; it will answer when that is done")]
     Loading { server: String },
     #[error(
@@ -136,6 +151,14 @@ impl Trouble {
         }
     }
 
+    /// As callers see it, about a lock.
+    pub(crate) fn of_key(self, operation: Operation, key: LockKey, store: String) -> Error {
+        match self {
+            Self::Full { waiting, max } => Error::QueueFull { key, waiting, max },
+            trouble => trouble.of(operation, key.to_string(), store),
+        }
+    }
+
     /// Whether it may pass by itself, so that who waits in line may go on waiting.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(
@@ -153,6 +176,8 @@ impl Trouble {
                 | Self::Circle { .. }
                 | Self::Loading { .. }
                 | Self::Busy { .. }
+                | Self::NoMajority { .. }
+                | Self::Divided { .. }
         )
     }
 
@@ -199,6 +224,11 @@ impl Trouble {
             _ => Self::Refused { server, script, source: error },
         }
     }
+}
+
+/// What several servers said; each names itself.
+fn in_words(said: &[Trouble]) -> String {
+    said.iter().map(ToString::to_string).collect::<Vec<String>>().join("; ")
 }
 
 /// The ACL rules that are missing, from what the server says of its refusal.

@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Health {
+    /// What tells it from any other server, until it restarts.
+    pub run_id: String,
     /// Its version.
     pub version: String,
     /// How long one question and its answer took.
@@ -40,6 +42,7 @@ impl Health {
     fn or_worse(self, other: Self) -> Self {
         let clock_ahead_us = [self.clock_ahead_us, other.clock_ahead_us].into_iter().max_by_key(|us| us.unsigned_abs());
         Self {
+            run_id: self.run_id,
             clock_ahead_us: clock_ahead_us.unwrap_or_default(),
             round_trip: self.round_trip.max(other.round_trip),
             persistence: self.persistence.min(other.persistence),
@@ -119,6 +122,7 @@ impl RedisLock {
             value.map(str::to_owned).ok_or_else(|| self.client.strange("INFO"))
         };
         Ok(Health {
+            run_id: line("run_id")?,
             // Valkey says its own version here, and the one it is compatible with in the other line.
             version: line("valkey_version").or_else(|_| line("redis_version"))?,
             round_trip,

@@ -17,6 +17,7 @@ mod known_keys;
 mod line;
 mod link;
 mod observe;
+mod quorum;
 mod reply;
 mod scripts;
 mod sentinel;
@@ -25,5 +26,8 @@ mod url;
 mod waiting;
 
 pub use backend::{RedisLock, SCHEMES};
-pub use config::{Address, PREFIX_BYTES_MAX, PREFIX_DEFAULT, Password, RedisConfig, TIMEOUT_DEFAULT, TlsFiles};
+pub use config::{
+    Address, PREFIX_BYTES_MAX, PREFIX_DEFAULT, Password, QUORUM_MIN, RedisConfig, TIMEOUT_DEFAULT, TlsFiles,
+};
 pub use health::{Health, Persistence};
+pub use quorum::QuorumLock;

@@ -38,6 +38,8 @@ script!(INSPECT, "inspect.lua");
 script!(HELD_UNDER, "held_under.lua");
 script!(BREAK, "break.lua");
 script!(PROBE, "probe.lua");
+script!(HOLD, "hold.lua");
+script!(GIVE_BACK, "give_back.lua");
 
 impl LuaScript {
     /// The call by hash.

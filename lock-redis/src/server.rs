@@ -37,6 +37,7 @@ impl Server {
     pub(crate) fn new(config: Arc<RedisConfig>, channel: String) -> Result<Self, Trouble> {
         let client = match &config.address {
             Address::Sentinel { .. } | Address::Cluster { .. } => None,
+            Address::Quorum { .. } => return Err(Trouble::ManyServers { server: config.name() }),
             address => Some(client(&config, address)?),
         };
         Ok(Self { config, client, channel })
@@ -142,6 +143,7 @@ pub(crate) fn client(config: &RedisConfig, address: &Address) -> Result<Client, 
             return Err(Trouble::UnknownMaster { server: config.name(), name: master.clone() });
         }
         Address::Cluster { .. } => return Err(Trouble::ClusterNode { server: config.name() }),
+        Address::Quorum { .. } => return Err(Trouble::ManyServers { server: config.name() }),
     };
     let info = place.into_connection_info().map_err(failed)?.set_redis_settings(login(config));
     match address {

@@ -1,13 +1,16 @@
 //! URLs: `redis://[user[:password]@]host[:port][/db]`, `rediss://` the same with TLS, `redis+unix:///socket[?db=N]`,
 //! `redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/master[/db]`,
-//! `redis+cluster://[user[:password]@]host[:port][,host[:port]...]`, `rediss+cluster://` the same with TLS; all of them with
-//! `?prefix=TEXT`.
+//! `redis+cluster://[user[:password]@]host[:port][,host[:port]...]`, `rediss+cluster://` the same with TLS;
+//! `redis+quorum://[user[:password]@]host[:port],host[:port],host[:port][,...][/db]`, `rediss+quorum://` the same with TLS;
+//! all of them with `?prefix=TEXT`.
+
+use std::collections::HashSet;
 
 use lock_core::{Error, StoreConfig};
 
 use crate::{
     backend::SCHEMES,
-    config::{Address, PREFIX_BYTES_MAX, Password, RedisConfig},
+    config::{Address, PREFIX_BYTES_MAX, Password, QUORUM_MIN, RedisConfig},
 };
 
 /// Where Redis listens unless told otherwise.
@@ -28,6 +31,7 @@ impl RedisConfig {
             "redis+unix" => of_socket(rest)?,
             "redis+sentinel" => of_sentinels(rest)?,
             "redis+cluster" | "rediss+cluster" => of_cluster(rest, scheme == "rediss+cluster")?,
+            "redis+quorum" | "rediss+quorum" => of_quorum(rest, scheme == "rediss+quorum")?,
             _ => return Err(wrong(&format!("known schemes are {}", SCHEMES.join(", ")))),
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -54,8 +58,8 @@ impl RedisConfig {
     /// Checks what was set by hand.
     ///
     /// # Errors
-    /// [`Error::Config`] for a prefix that is too long or has braces or control characters, for a timeout of zero, and for what
-    /// a Cluster cannot do.
+    /// [`Error::Config`] for a prefix that is too long or has braces or control characters, for a timeout of zero, for what a
+    /// Cluster or a quorum cannot do, and for servers that make no quorum.
     pub fn check(&self) -> Result<(), Error> {
         if self.prefix.len() > PREFIX_BYTES_MAX {
             let bytes = self.prefix.len();
@@ -77,6 +81,30 @@ impl RedisConfig {
         if is_cluster && self.wait_replicas != 0 {
             let rule = "`redis.wait_replicas` does not go with a Cluster, whose client cannot tell which of a node's connections \
                         has written; set it to 0";
+            return Err(Error::Config(rule.into()));
+        }
+        match &self.address {
+            Address::Quorum { servers, .. } => self.check_quorum(servers),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_quorum(&self, servers: &[(String, u16)]) -> Result<(), Error> {
+        let count = servers.len();
+        if count < QUORUM_MIN || count.is_multiple_of(2) {
+            return Err(Error::Config(format!(
+                "a quorum takes an odd number of servers, at least {QUORUM_MIN}, these are {count}: one more than an odd number \
+                 lets no more of them fail"
+            )));
+        }
+        let mut seen = HashSet::new();
+        if let Some((host, port)) = servers.iter().find(|(host, port)| !seen.insert((host.to_ascii_lowercase(), *port)))
+        {
+            return Err(Error::Config(format!("{host}:{port} is in the quorum twice: it would have two votes")));
+        }
+        if self.wait_replicas != 0 {
+            let rule = "`redis.wait_replicas` does not go with a quorum, where a majority of the servers takes the place of \
+                        replicas; set it to 0";
             return Err(Error::Config(rule.into()));
         }
         Ok(())
@@ -117,6 +145,17 @@ fn of_cluster(rest: &str, tls: bool) -> Result<RedisConfig, Error> {
     let (credentials, places, path) = parts(rest);
     let seeds: Result<_, Error> = places.split(',').map(|place| host_and_port(place, PORT)).collect();
     let mut config = RedisConfig::new(Address::Cluster { seeds: seeds?, tls });
+    log_in(&mut config, credentials)?;
+    if !path.is_empty() {
+        config.database = database(path)?;
+    }
+    Ok(config)
+}
+
+fn of_quorum(rest: &str, tls: bool) -> Result<RedisConfig, Error> {
+    let (credentials, places, path) = parts(rest);
+    let servers: Result<_, Error> = places.split(',').map(|place| host_and_port(place, PORT)).collect();
+    let mut config = RedisConfig::new(Address::Quorum { servers: servers?, tls });
     log_in(&mut config, credentials)?;
     if !path.is_empty() {
         config.database = database(path)?;
@@ -197,6 +236,8 @@ mod tests {
             ("redis+sentinel://u:p@a,[::1]:7/main/2", "redis+sentinel://a:26379,[::1]:7/main/2"),
             ("redis+cluster://u:p@a,[::1]:7", "redis+cluster://a:6379,[::1]:7"),
             ("rediss+cluster://a:7/0?prefix=x", "rediss+cluster://a:7?prefix=x"),
+            ("redis+quorum://u:p@a,b:7,[::1]:7/2", "redis+quorum://a:6379,b:7,[::1]:7/2"),
+            ("rediss+quorum://a,b,c?prefix=x", "rediss+quorum://a:6379,b:6379,c:6379/0?prefix=x"),
             ("redis+unix:///run/r%20s.sock?db=2&prefix=x", "redis+unix:///run/r s.sock?db=2&prefix=x"),
         ] {
             assert_eq!(RedisConfig::parse(url).unwrap().name(), name, "{url}");
@@ -223,13 +264,20 @@ mod tests {
             ("redis+cluster://u:secret@h,", "no host"),
             ("redis+cluster://u:secret@h/1", "no database 1"),
             ("redis+cluster://u:secret@h/x", "database"),
+            ("redis+quorum://u:secret@h", "these are 1"),
+            ("redis+quorum://u:secret@a,b,c,d", "these are 4"),
+            ("redis+quorum://u:secret@a,b,", "no host"),
+            ("redis+quorum://u:secret@a,b:7,B:7", "B:7 is in the quorum twice"),
+            ("redis+quorum://u:secret@a,b,c/x", "database"),
             ("http://h", "known schemes"),
         ] {
             let error = RedisConfig::parse(url).unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("secret"), "{url}: {error}");
         }
-        let waiting = RedisConfig { wait_replicas: 1, ..RedisConfig::parse("redis+cluster://h").unwrap() };
-        assert!(waiting.check().unwrap_err().to_string().contains("wait_replicas"));
+        for url in ["redis+cluster://h", "redis+quorum://a,b,c"] {
+            let waiting = RedisConfig { wait_replicas: 1, ..RedisConfig::parse(url).unwrap() };
+            assert!(waiting.check().unwrap_err().to_string().contains("wait_replicas"));
+        }
         let long = format!("redis://h?prefix={}", "x".repeat(65));
         assert!(RedisConfig::parse(&long).unwrap_err().to_string().contains("65"));
     }

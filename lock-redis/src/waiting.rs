@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long who waits in line bears a server that is away: a restart or a failover takes seconds.
-const OUTAGE_MAX: Duration = Duration::from_secs(10);
+pub(crate) const OUTAGE_MAX: Duration = Duration::from_secs(10);
 
 /// How many requests one call of the sweep speaks for, so that no script keeps the server for long.
 const BATCH_MAX: usize = 500;

@@ -7,9 +7,9 @@ use std::{
 
 use lock_core::{Capabilities, DistributedLock, ThreadLock, background};
 use lock_file::{FileConfig, FileLock};
-use lock_redis::{RedisConfig, RedisLock};
+use lock_redis::{QuorumLock, RedisConfig, RedisLock};
 use lock_sqlite::{SqliteConfig, SqliteLock};
-use tests::{redis_server::RedisServer, require};
+use tests::{redis_quorum::RedisQuorum, redis_server::RedisServer, require};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository").to_owned()
@@ -51,11 +51,14 @@ fn the_table_of_capabilities_is_what_the_backends_say() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = RedisServer::start();
     let redis = RedisLock::open(RedisConfig::parse(&server.url()).expect("a URL"));
-    let backends: [(&str, Arc<dyn DistributedLock>); 4] = [
+    let servers = RedisQuorum::start(3, &[]);
+    let quorum = QuorumLock::open(RedisConfig::parse(&servers.url()).expect("a URL"));
+    let backends: [(&str, Arc<dyn DistributedLock>); 5] = [
         ("thread", Arc::new(ThreadLock::new())),
         ("file", Arc::new(FileLock::open(FileConfig::new(folder.path().join("locks"))).expect("opened"))),
         ("sqlite", Arc::new(SqliteLock::open(SqliteConfig::new(folder.path().join("db"))).expect("opened"))),
         ("redis", Arc::new(background::handle().expect("a runtime").block_on(redis).expect("opened"))),
+        ("redis+quorum", Arc::new(background::handle().expect("a runtime").block_on(quorum).expect("opened"))),
     ];
     let table = table(&backends.map(|(name, backend)| (name, backend.capabilities())));
     assert!(page("docs/backends.md").contains(&table), "docs/backends.md must have this table:\n{table}");

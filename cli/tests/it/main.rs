@@ -27,6 +27,8 @@ mod usage;
 mod drivers;
 #[cfg(all(target_os = "linux", feature = "redis"))]
 mod redis;
+#[cfg(all(target_os = "linux", feature = "redis"))]
+mod redis_quorum;
 #[cfg(target_os = "linux")]
 mod run_fixture;
 #[cfg(target_os = "linux")]

@@ -54,7 +54,7 @@ macro_rules! conformance_cases {
                 who_comes_back_stands_where_it_stood: Order;
                 who_comes_back_to_a_free_lock_holds_at_once: Order;
                 a_place_is_never_shared: Order;
-                handover_is_by_event: Order;
+                handover_is_by_event: Anything;
             }
             crash {
                 a_killed_holder_costs_at_most_50_ms: DeathProof;

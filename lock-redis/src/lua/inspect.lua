@@ -1,11 +1,12 @@
 -- The holder and all live waiters, in no certain order. Writes nothing.
 --
--- Gives { last token or '', holder or {}, waiters }: the holder as { owner, token, since in us, ends in ms, broken or '' },
--- each waiter as { number, class, owner, since in us, passed, milliseconds since it was heard of }.
+-- Gives { last token or '', holder or {}, waiters, confirmed token or '' (of a quorum's lease): the holder as
+-- { owner, token, since in us, ends in ms, broken or '', request }, each waiter as
+-- { number, class, owner, since in us, passed, milliseconds since it was heard of, request }.
 local held = recorded()
 local holder = {}
 if held and held.ends > NOW then
-  holder = { held.owner, held.token, held.since, text(held.ends), held.broken or '' }
+  holder = { held.owner, held.token, held.since, text(held.ends), held.broken or '', held.request }
 end
 local waiters = {}
 for _, ticket in ipairs(redis.call('ZRANGE', LINE, 0, -1)) do
@@ -15,7 +16,8 @@ for _, ticket in ipairs(redis.call('ZRANGE', LINE, 0, -1)) do
   if asked and heard > NOW - SILENT then
     asked = cjson.decode(asked)
     waiters[#waiters + 1] = { asked.number, text(asked.class), asked.owner, asked.since,
-      redis.call('ZSCORE', PASSED, request) or '0', text(NOW - heard) }
+      redis.call('ZSCORE', PASSED, request) or '0', text(NOW - heard), request }
   end
 end
-return { redis.call('HGET', LOCK, 'token_last') or '', holder, waiters }
+return { redis.call('HGET', LOCK, 'token_last') or '', holder, waiters,
+  redis.call('HGET', LOCK, 'confirmed') or '' }

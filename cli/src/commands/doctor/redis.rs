@@ -6,7 +6,7 @@ use super::Check;
 use crate::{
     backends::{
         self,
-        redis::{Health, Persistence, RedisLock},
+        redis::{Address, Health, Persistence, RedisConfig, RedisLock},
     },
     settings::Settings,
 };
@@ -16,28 +16,73 @@ const CLOCK_OFF_MAX: Duration = Duration::from_secs(1);
 
 /// The checks; none where another backend is in use.
 pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
-    let lock = match backends::redis_config(settings) {
+    let config = match backends::redis_config(settings) {
         Ok(None) => return Vec::new(),
-        Ok(Some(config)) => RedisLock::open(config).await.map_err(Into::into),
-        Err(error) => Err(error),
-    };
-    let lock = match lock {
-        Ok(lock) => lock,
+        Ok(Some(config)) => config,
         Err(error) => return vec![Check::error("redis server", &error)],
+    };
+    let mut checks = match config.address {
+        Address::Quorum { .. } => of_quorum(config.of_each_server()).await,
+        _ => of_server(config).await.0,
+    };
+    checks.extend(settings.lock.redis.password_file().and_then(password_file));
+    checks
+}
+
+/// The checks of one store, and what was seen of it.
+async fn of_server(config: RedisConfig) -> (Vec<Check>, Option<Health>) {
+    let lock = match RedisLock::open(config).await {
+        Ok(lock) => lock,
+        Err(error) => return (vec![Check::error("redis server", &error.into())], None),
     };
     let mut checks = vec![match lock.check_rights().await {
         Ok(()) => Check::ok("redis rights", "all that locking needs"),
         Err(error) => Check::error("redis rights", &error.into()),
     }];
     match lock.health().await {
-        Ok(health) => checks.extend([server(&health), persistence(&health), eviction(&health), clock(&health)]),
+        Ok(health) => {
+            checks.extend([server(&health), persistence(&health), eviction(&health), clock(&health)]);
+            (checks, Some(health))
+        }
         Err(error) => {
             let advice = "locking works without it; for these checks allow the user +info and +config|get";
             checks.push(Check::warn("redis server", crate::error::chain(&error), advice));
+            (checks, None)
         }
     }
-    checks.extend(settings.lock.redis.password_file().and_then(password_file));
-    checks
+}
+
+/// The checks of each server under its own name, and whether they are as many as they seem.
+async fn of_quorum(servers: Vec<RedisConfig>) -> Vec<Check> {
+    let mut all = Vec::new();
+    let mut known: Vec<(String, Health)> = Vec::new();
+    for config in servers {
+        let name = config.address.to_string();
+        let (checks, health) = of_server(config).await;
+        all.extend(checks.into_iter().map(|check| Check { check: format!("{} ({name})", check.check), ..check }));
+        let Some(health) = health else { continue };
+        if let Some((other, _)) = known.iter().find(|(_, other)| other.run_id == health.run_id) {
+            let seen = format!("{name} and {other} are one server, which has two votes");
+            all.push(Check::fail("redis quorum", seen, "name servers that can fail one without the other"));
+        }
+        known.push((name, health));
+    }
+    all.extend(clocks(&known));
+    all
+}
+
+/// Tokens are at least the highest clock of a majority: whose data is lost must not be far behind.
+fn clocks(known: &[(String, Health)]) -> Option<Check> {
+    let ahead_us = |(_, health): &(String, Health)| health.clock_ahead_us;
+    let (last, first) = (known.iter().min_by_key(|one| ahead_us(one))?, known.iter().max_by_key(|one| ahead_us(one))?);
+    let apart_us = ahead_us(first).abs_diff(ahead_us(last));
+    let seen = format!("the clocks of the servers are {:.3} s apart", apart_us as f64 / 1e6);
+    let advice =
+        format!("if a server loses its data, tokens may go back by that much; run NTP on {} and {}", first.0, last.0);
+    Some(match Duration::from_micros(apart_us) > CLOCK_OFF_MAX {
+        true => Check::warn("redis quorum", seen, advice),
+        false => Check::ok("redis quorum", seen),
+    })
 }
 
 fn server(health: &Health) -> Check {

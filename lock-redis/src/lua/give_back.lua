@@ -1,0 +1,23 @@
+-- One server of a quorum: ends what the request has here, be it a vote or a lease, and hands the server's vote to the next live
+-- waiter. A lease up to this token that is still on its way here comes too late. Idempotent.
+--
+-- ARGV: request, token of its lease or '0', whether the request is over ('1') or comes again ('0').
+-- Gives 1 if this call has ended something, else 0.
+local request, token = ARGV[1], ARGV[2]
+if token ~= '0' then
+  redis.call('HSET', LOCK, 'given_back', greater(redis.call('HGET', LOCK, 'given_back') or '0', token),
+    'token_last', greater(redis.call('HGET', LOCK, 'token_last') or '0', token))
+end
+local left = ARGV[3] == '1' and leave(request)
+local held = recorded()
+local had = held and held.request == request
+if ARGV[3] == '1' and not (had and token ~= '0') then
+  -- What was sent before and comes after this is refused; longer than any client tries to deliver one request.
+  redis.call('ZREMRANGEBYSCORE', GONE, '-inf', text(NOW - 60000))
+  redis.call('ZADD', GONE, text(NOW), request)
+end
+if had then
+  clear()
+  settle()
+end
+return (had or left) and 1 or 0

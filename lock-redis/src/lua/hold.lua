@@ -1,0 +1,37 @@
+-- One server of a quorum: makes the request its holder, under the token that was chosen of what a majority has proposed; or
+-- gives the server a lease that it has missed. A vote for another request gives way. A lease that was held so does not, and
+-- neither does anything that came after this one: what is held here under different requests has ever higher tokens.
+--
+-- ARGV: request, token, ttl in ms, number, owner, secret hash.
+-- Gives 'held', 'taken' (a lease of another request is here, or a later one was), or 'over' (it was given back before).
+local function higher(a, b)
+  return a ~= b and greater(a, b) == a
+end
+
+local request, token, ttl = ARGV[1], ARGV[2], ARGV[3]
+if not higher(token, redis.call('HGET', LOCK, 'given_back') or '0') or redis.call('ZSCORE', GONE, request) then
+  return 'over'
+end
+local last = redis.call('HGET', LOCK, 'confirmed') or '0'
+local by = redis.call('HGET', LOCK, 'confirmed_by')
+if not higher(token, last) and not (token == last and by == request) then
+  return 'taken'
+end
+local held = recorded()
+if held and held.ends > NOW and held.request ~= request and held.token == last then
+  return 'taken'
+end
+leave(request)
+local own = held and held.request == request and held.token == token
+if held and not own then
+  clear()
+end
+redis.call('HSET', LOCK, 'request', request, 'token', token, 'number', ARGV[4], 'owner', ARGV[5], 'secret', ARGV[6],
+  'since', own and held.since or text(NOW_US), 'ttl', ttl, 'confirmed', token, 'confirmed_by', request,
+  'token_last', greater(redis.call('HGET', LOCK, 'token_last') or '0', token))
+redis.call('HDEL', LOCK, 'offered')
+-- As with every renewal, a broken one is not prolonged.
+if not (own and held.broken) then
+  redis.call('HSET', LOCK, 'ends', text(NOW + tonumber(ttl)))
+end
+return 'held'

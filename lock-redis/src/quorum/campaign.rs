@@ -1,0 +1,288 @@
+//! One request on its way to a majority: where it stands on each server, and what it does about it.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use lock_core::{Lease, LockKey, Moment, Place, Request, background};
+
+use crate::{
+    error::Trouble,
+    quorum::{
+        Servers,
+        lease::Claim,
+        seat::{self, Seat, Vote},
+    },
+    waiting::{OUTAGE_MAX, hex},
+};
+
+/// A vote ends after this, unless its request comes to a majority: what a client costs the others that dies in between.
+const VOTE: Duration = Duration::from_secs(2);
+
+/// How long votes that are no majority are kept when the first server's is among them. For each server before the first one that
+/// has voted it is a third of that: of all that have a part of the votes, one outlasts the others and gets theirs.
+const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE_MIN: Duration = Duration::from_millis(10);
+
+/// How long a server that gave an error is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long after a failed second round the next attempt is made, at most.
+const AGAIN_WITHIN: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether servers in whose line it stands still answer.
+const LOOK_EVERY: Duration = Duration::from_millis(600);
+
+/// One request, and its seat on each server.
+pub(crate) struct Campaign {
+    servers: Arc<Servers>,
+    key: LockKey,
+    /// As the servers see it: with the time of a vote.
+    request: Request,
+    /// The time of the lease.
+    ttl: Duration,
+    owner: String,
+    seats: Vec<Seat>,
+    /// Since when it has votes, and how much longer than others it keeps them; random, so that two do not move in step.
+    voted: Option<(Moment, f64)>,
+    /// Since when no majority could be asked.
+    failing_since: Option<Moment>,
+    /// The place that its caller knows of.
+    told: Place,
+}
+
+/// How it stands on all servers together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// A majority has voted for it.
+    Won,
+    /// A majority may still do so at once.
+    Open,
+    /// It waits.
+    InLine(Place),
+    /// No majority can be asked.
+    Nowhere,
+}
+
+impl Campaign {
+    /// Nothing is sent before [`Campaign::enter`].
+    pub(crate) fn new(servers: Arc<Servers>, key: &LockKey, request: &Request) -> Result<Self, Trouble> {
+        let owner = serde_json::to_string(&request.owner);
+        let owner = owner.map_err(|_| Trouble::Strange { server: servers.name.clone(), script: "the owner" })?;
+        let (key, ttl) = (key.clone(), request.ttl);
+        let request = Request { ttl: ttl.min(VOTE), ..request.clone() };
+        let seats = servers.clients.iter().map(|server| Seat::seek(server, &key, &request, false)).collect();
+        let (voted, failing_since, told) = (None, None, Place { ahead: 0 });
+        Ok(Self { servers, key, request, ttl, owner, seats, voted, failing_since, told })
+    }
+
+    /// The lease if a majority votes for it at once; else its place in line, and the number of its ticket.
+    pub(crate) async fn enter(&mut self) -> Result<Result<Lease, (u64, Place)>, Trouble> {
+        loop {
+            match self.standing() {
+                Standing::Won => {
+                    if let Some(lease) = self.hold().await? {
+                        return Ok(Ok(lease));
+                    }
+                }
+                Standing::Open => self.change(Moment::now() + LOOK_EVERY).await?,
+                Standing::InLine(place) => {
+                    self.told = place;
+                    return Ok(Err((self.number(), place)));
+                }
+                Standing::Nowhere => return Err(self.trouble()),
+            }
+        }
+    }
+
+    /// The lease when a majority votes for it; its place when that has changed, or at `until`.
+    pub(crate) async fn wait(&mut self, until: Moment) -> Result<Result<Lease, Place>, Trouble> {
+        let mut looked = false;
+        loop {
+            match self.standing() {
+                Standing::Won => {
+                    if let Some(lease) = self.hold().await? {
+                        return Ok(Ok(lease));
+                    }
+                    continue;
+                }
+                Standing::InLine(place) if place != self.told => {
+                    self.told = place;
+                    return Ok(Err(place));
+                }
+                Standing::Nowhere => self.bear(until)?,
+                Standing::Open | Standing::InLine(_) => self.failing_since = None,
+            }
+            if looked && until.is_past() {
+                return Ok(Err(self.told));
+            }
+            self.change(until).await?;
+            looked = true;
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        let needed = self.servers.majority();
+        let votes = self.votes().count();
+        let asking = self.seats.iter().filter(|seat| seat.is_asking()).count();
+        let lost = self.seats.iter().zip(&self.servers.clients).filter(|(seat, server)| {
+            seat.trouble().is_some() || (seat.in_line().is_some() && seat::is_failing(server, self.request.id))
+        });
+        if votes >= needed {
+            Standing::Won
+        } else if lost.count() > self.seats.len() - needed {
+            Standing::Nowhere
+        } else if votes + asking >= needed {
+            Standing::Open
+        } else {
+            let place = self.seats.iter().find_map(Seat::in_line).map_or(self.told, |line| line.place);
+            Standing::InLine(place)
+        }
+    }
+
+    fn votes(&self) -> impl Iterator<Item = (usize, Vote)> {
+        self.seats.iter().enumerate().filter_map(|(at, seat)| Some((at, seat.vote()?)))
+    }
+
+    /// Of the first server that has given it one.
+    fn number(&self) -> u64 {
+        let number = |seat: &Seat| seat.in_line().map(|line| line.number).or_else(|| Some(seat.vote()?.number));
+        self.seats.iter().find_map(number).unwrap_or_default()
+    }
+
+    /// Waits until anything has changed on any server, or it is time to do something about it.
+    async fn change(&mut self, until: Moment) -> Result<(), Trouble> {
+        let time = self.next_time().min(until);
+        let seats = &mut self.seats;
+        let turn = std::future::poll_fn(|context| {
+            // All of them, for each is woken by its own server.
+            let changed = seats.iter_mut().map(|seat| seat.poll(context, PAUSE)).filter(|changed| *changed).count();
+            if changed > 0 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        tokio::select! {
+            biased;
+            () = turn => {}
+            slept = background::sleep_until(time) => slept?,
+        }
+        self.attend();
+        Ok(())
+    }
+
+    /// When it must do something although nothing has changed.
+    fn next_time(&self) -> Moment {
+        let rests = self.seats.iter().filter_map(|seat| match seat {
+            Seat::Resting { until, .. } => Some(*until),
+            _ => None,
+        });
+        rests
+            .chain(self.gives_back_at())
+            .min()
+            .unwrap_or_else(|| Moment::now() + LOOK_EVERY)
+            .min(Moment::now() + LOOK_EVERY)
+    }
+
+    /// When votes that are no majority are given back.
+    fn gives_back_at(&self) -> Option<Moment> {
+        let ((since, longer), (first, _)) = (self.voted?, self.votes().next()?);
+        let patience = PATIENCE.mul_f64(1.0 / 3_f64.powi(i32::try_from(first).unwrap_or(i32::MAX))).max(PATIENCE_MIN);
+        Some(since + patience.mul_f64(1.0 + longer / 2.0))
+    }
+
+    /// Comes back to servers it has left alone, and gives back votes that have not become a majority.
+    fn attend(&mut self) {
+        let votes = self.votes().count();
+        if votes == 0 {
+            self.voted = None;
+        } else if self.voted.is_none() {
+            self.voted = Some((Moment::now(), random()));
+        }
+        let is_too_few = votes < self.servers.majority();
+        let gives_back = is_too_few && self.gives_back_at().is_some_and(Moment::is_past);
+        for (seat, server) in self.seats.iter_mut().zip(&self.servers.clients) {
+            match seat {
+                Seat::Resting { until, number, .. } if until.is_past() => {
+                    let request = Request { number: *number, ..self.request.clone() };
+                    *seat = Seat::seek(server, &self.key, &request, false);
+                }
+                // Behind all others there: if it went before them again, two could hand the same votes to and fro.
+                Seat::Vote(_) if gives_back => {
+                    let request = Request { number: None, ..self.request.clone() };
+                    *seat = Seat::seek(server, &self.key, &request, true);
+                }
+                _ => {}
+            }
+        }
+        if gives_back {
+            self.voted = None;
+        }
+    }
+
+    /// The second round trip. When it fails, what it has reached is undone, and the next attempt begins after a moment.
+    async fn hold(&mut self) -> Result<Option<Lease>, Trouble> {
+        let claim = self.claim();
+        if let Some(deadline) = claim.hold(&self.servers, self.ttl).await? {
+            let Claim { key, request, token, number, .. } = claim;
+            let owner = self.request.owner.clone();
+            return Ok(Some(Lease {
+                key,
+                request,
+                token,
+                owner,
+                ticket: number,
+                deadline: Some(deadline),
+                liveness: None,
+            }));
+        }
+        tracing::debug!(key = %self.key, token = %claim.token, "votes of a majority have lapsed");
+        self.servers.give_back(&self.key, self.request.id, Some(claim.token), false).await?;
+        for seat in &mut self.seats {
+            if let Seat::Vote(_) = seat {
+                let until = Moment::now() + AGAIN_WITHIN.mul_f64(random());
+                *seat = Seat::Resting { until, trouble: None, number: None };
+            }
+        }
+        Ok(None)
+    }
+
+    /// The highest token that was proposed is above all that a majority knows of.
+    pub(crate) fn claim(&self) -> Claim {
+        Claim {
+            key: self.key.clone(),
+            request: self.request.id,
+            token: self.votes().map(|(_, vote)| vote.token).max().unwrap_or_default(),
+            number: self.number(),
+            owner: self.owner.clone(),
+            secret: hex(&self.request.secret_hash.0),
+        }
+    }
+
+    /// What keeps a majority from being asked.
+    fn trouble(&self) -> Trouble {
+        let said: Vec<Trouble> = self.seats.iter().filter_map(|seat| seat.trouble().cloned()).collect();
+        match said
+            .iter()
+            .find(|trouble| matches!(trouble, Trouble::Full { .. } | Trouble::Withdrawn | Trouble::Ttl { .. }))
+        {
+            Some(answer) => answer.clone(),
+            None => self.servers.no_majority(said),
+        }
+    }
+
+    /// Whether to go on although no majority can be asked.
+    fn bear(&mut self, until: Moment) -> Result<(), Trouble> {
+        let since = *self.failing_since.get_or_insert_with(Moment::now);
+        let may_pass = self.seats.iter().filter_map(Seat::trouble).all(Trouble::may_pass);
+        if may_pass && since.elapsed() < OUTAGE_MAX && !until.is_past() {
+            return Ok(());
+        }
+        Err(self.trouble())
+    }
+}
+
+/// From 0 to 1.
+fn random() -> f64 {
+    RandomState::new().hash_one(Moment::now()) as f64 / u64::MAX as f64
+}

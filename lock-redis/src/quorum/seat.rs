@@ -1,0 +1,150 @@
+//! Where a request stands on one of the servers.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use lock_core::{Entered, FencingToken, LockKey, Moment, Place, Request, RequestId, Waited};
+
+use crate::{backend::Client, error::Trouble, quorum::lease::give_back};
+
+/// How long one wait on a server is; the request itself bounds how long it stands there.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// One server's place for a request.
+pub(crate) enum Seat {
+    /// It asks, or waits in line.
+    Seeking(Seeking),
+    /// The server has voted for it.
+    Vote(Vote),
+    /// It leaves the server alone for a while.
+    Resting {
+        until: Moment,
+        /// Why, where the server is to blame.
+        trouble: Option<Trouble>,
+        /// To come back with.
+        number: Option<u64>,
+    },
+}
+
+/// A server's vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Vote {
+    /// Higher than any that the server has seen.
+    pub(crate) token: FencingToken,
+    pub(crate) number: u64,
+}
+
+/// On the way to a vote.
+pub(crate) struct Seeking {
+    run: Pin<Box<dyn Future<Output = Result<Vote, Trouble>> + Send>>,
+    line: Line,
+    seen: Option<InLine>,
+}
+
+/// A ticket of the server's own line, and its place there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InLine {
+    pub(crate) number: u64,
+    pub(crate) place: Place,
+}
+
+/// What is known of it; `None` until the server has answered.
+type Line = Arc<Mutex<Option<InLine>>>;
+
+impl Seat {
+    /// Asks for the server's vote. `gives_back`: the one that it has, first; then the request stands at the end of the line.
+    pub(crate) fn seek(server: &Arc<Client>, key: &LockKey, request: &Request, gives_back: bool) -> Self {
+        let line = Line::default();
+        let (server, key, request) = (Arc::clone(server), key.clone(), request.clone());
+        let told = Arc::clone(&line);
+        let run = Box::pin(async move {
+            if gives_back {
+                give_back(&server, &key, request.id, None, false).await?;
+            }
+            vote(&server, &key, &request, &told).await
+        });
+        Self::Seeking(Seeking { run, line, seen: None })
+    }
+
+    /// Goes on; gives whether anything has changed.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, pause: Duration) -> bool {
+        let Self::Seeking(seeking) = self else { return false };
+        match seeking.run.as_mut().poll(context) {
+            Poll::Ready(Ok(vote)) => *self = Self::Vote(vote),
+            Poll::Ready(Err(trouble)) => {
+                tracing::debug!(error = %trouble, "a server of the quorum gives no vote");
+                let number = seeking.in_line().map(|line| line.number);
+                *self = Self::Resting { until: Moment::now() + pause, trouble: Some(trouble), number };
+            }
+            Poll::Pending => {
+                let now = seeking.in_line();
+                return std::mem::replace(&mut seeking.seen, now) != now;
+            }
+        }
+        true
+    }
+
+    pub(crate) fn vote(&self) -> Option<Vote> {
+        match self {
+            Self::Vote(vote) => Some(*vote),
+            _ => None,
+        }
+    }
+
+    /// Its place in the server's line.
+    pub(crate) fn in_line(&self) -> Option<InLine> {
+        match self {
+            Self::Seeking(seeking) => seeking.in_line(),
+            _ => None,
+        }
+    }
+
+    /// Whether the server has not answered yet.
+    pub(crate) fn is_asking(&self) -> bool {
+        matches!(self, Self::Seeking(seeking) if seeking.in_line().is_none())
+    }
+
+    /// What keeps the server from being counted on.
+    pub(crate) fn trouble(&self) -> Option<&Trouble> {
+        match self {
+            Self::Resting { trouble, .. } => trouble.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl Seeking {
+    fn in_line(&self) -> Option<InLine> {
+        *self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks, and waits in line, until the server votes for the request.
+async fn vote(server: &Client, key: &LockKey, request: &Request, told: &Line) -> Result<Vote, Trouble> {
+    let tell = |number, place| {
+        *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(InLine { number, place });
+    };
+    let ticket = match server.enter(key, request).await? {
+        Entered::Granted(lease) => return Ok(Vote { token: lease.token, number: lease.ticket }),
+        Entered::Queued(ticket, place) => {
+            tell(ticket.number, place);
+            ticket
+        }
+    };
+    loop {
+        match server.wait(&ticket, Moment::now() + LONG).await? {
+            Waited::Granted(lease) => return Ok(Vote { token: lease.token, number: lease.ticket }),
+            Waited::Queued(place) => tell(ticket.number, place),
+        }
+    }
+}
+
+/// Whether a request that waits in the server's line could not be heard there lately.
+pub(crate) fn is_failing(server: &Client, request: RequestId) -> bool {
+    server.line.get(request).is_some_and(|waiter| waiter.news().failing_since.is_some())
+}

@@ -1,0 +1,6 @@
+//! Locks on a quorum of real servers.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+mod conformance;
