@@ -1,10 +1,6 @@
 //! Acquiring: what callers use on any backend.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -12,8 +8,10 @@ use crate::{
     AcquireOptions, DistributedLock, Entered, Error, FencingToken, Guard, Holder, KeyState, Lease, LockEvent, LockKey,
     Moment, Operation, Owner, Place, Request, RequestId, Secret, Ticket, Waited, background,
     event::emit,
+    finish::finish,
     heartbeat,
     lease_watch::{LeaseWatch, Parent},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 /// How long a store may take beyond the caller's own deadline to answer. A healthy one answers in milliseconds; one that
@@ -150,7 +148,7 @@ impl Drop for Pending {
             return;
         }
         let (lock, key, request) = (Arc::clone(&self.lock), self.key.clone(), self.request);
-        background::finish(async move {
+        finish(async move {
             if let Err(error) = lock.withdraw(&key, request).await {
                 tracing::error!(%error, source = ?std::error::Error::source(&error), "a ticket could not be withdrawn");
             }

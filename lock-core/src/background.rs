@@ -39,30 +39,20 @@ pub async fn sleep_until(moment: Moment) -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs a future to its end from a place that cannot wait, such as a drop: here and now if it never waits, else on the
-/// background runtime.
+/// Runs a future on the background runtime.
 ///
-/// Backends on files finish here and now, so their lock is free when the drop returns, also right before a process exits.
-pub(crate) fn finish(future: impl Future<Output = ()> + Send + 'static) {
-    let handle = match handle() {
-        Ok(handle) => handle,
-        Err(error) => return tracing::error!(%error, "a release could not be run"),
-    };
-    let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
-    let first = {
-        let _context = handle.enter();
-        future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-    };
-    if first == Poll::Pending {
-        // Polled again by its new task at once, which replaces the waker that woke nobody.
-        handle.spawn(future);
-    }
+/// # Errors
+/// As [`handle`].
+pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    drop(handle()?.spawn(future));
+    Ok(())
 }
 
-/// The result of a future that does not wait; `None` if it would.
-pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => Some(result),
-        Poll::Pending => None,
-    }
+/// Polls a future where it finds the background runtime, as it would there; it wakes nobody.
+///
+/// # Errors
+/// As [`handle`].
+pub(crate) fn poll_once(future: Pin<&mut (dyn Future<Output = ()> + Send)>) -> Result<Poll<()>, Error> {
+    let _context = handle()?.enter();
+    Ok(future.poll(&mut Context::from_waker(Waker::noop())))
 }

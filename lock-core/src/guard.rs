@@ -1,14 +1,11 @@
 //! The guard: a lease as Rust holds it, and the permits that it lends.
 
-use std::{
-    fs::File,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use crate::{
     AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, HeldLease, Lease, LockEvent, LockKey,
-    LossReason, Moment, Owner, Priority, background, event::emit, lease_watch::LeaseWatch,
+    LossReason, Moment, Owner, Priority, background, event::emit, finish::finish, lease_watch::LeaseWatch,
+    sync::Ordering,
 };
 
 /// How long after a failed look at its inner gate the release of a shared lease is tried again: seldom enough for a store
@@ -167,7 +164,7 @@ impl Guard {
     pub async fn release(mut self) -> Result<(), Error> {
         let Some(watch) = self.watch.take() else { return Ok(()) };
         let (done, outcome) = tokio::sync::oneshot::channel();
-        background::finish(async move {
+        finish(async move {
             // The receiver is gone when the caller's future was dropped: the release is what matters.
             let _caller_gone = done.send(release(watch).await);
         });
@@ -178,7 +175,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let Some(watch) = self.watch.take() else { return };
-        background::finish(async move {
+        finish(async move {
             if let Err(error) = release(watch).await {
                 tracing::error!(%error, source = ?std::error::Error::source(&error), "release on drop failed");
             }
@@ -208,13 +205,13 @@ async fn release(watch: Arc<LeaseWatch>) -> Result<(), Error> {
 
 /// Tries again: whether an inheritor is at work is unknown, and a lease that is kept for that must not be kept for ever.
 fn release_later(watch: Arc<LeaseWatch>) {
-    match background::handle() {
-        Ok(handle) => drop(handle.spawn(async move {
-            let guard = Guard::new(watch);
-            let _no_timer = background::sleep_until(Moment::now() + RELEASE_AGAIN_AFTER).await;
-            drop(guard);
-        })),
-        Err(error) => tracing::error!(%error, "a release could not be tried again"),
+    let again = background::spawn(async move {
+        let guard = Guard::new(watch);
+        let _no_timer = background::sleep_until(Moment::now() + RELEASE_AGAIN_AFTER).await;
+        drop(guard);
+    });
+    if let Err(error) = again {
+        tracing::error!(%error, "a release could not be tried again");
     }
 }
 

@@ -1,16 +1,15 @@
 //! The heartbeat: one task for all leases of the process, on the background runtime.
 
 use std::{
-    sync::{
-        Arc, LazyLock, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak},
     time::Duration,
 };
 
-use tokio::sync::Notify;
-
-use crate::{Error, LossReason, Moment, background, lease_watch::LeaseWatch};
+use crate::{
+    Error, LossReason, Moment, background,
+    lease_watch::LeaseWatch,
+    sync::{AtomicU64, LazyLock, Mutex, Notify, Ordering, PoisonError},
+};
 
 /// A renewal is sent when this part of the ttl has passed: two may be lost before the deadline.
 const RENEWALS_PER_TTL: u32 = 3;
@@ -23,11 +22,18 @@ static HEARTBEAT: LazyLock<Heartbeat> = LazyLock::new(Heartbeat::default);
 
 #[derive(Debug, Default)]
 struct Heartbeat {
-    beats: Mutex<Vec<Beat>>,
+    beats: Mutex<Beats>,
     /// When the task looks next, nanoseconds since boot; `u64::MAX` while it sleeps until called. Written by the task
     /// before it sleeps, under `beats`, so that who adds an earlier beat sees it and calls.
     next_look_ns: AtomicU64,
     call: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Beats {
+    /// The task that looks at them was started; it stays for good.
+    looked_at: bool,
+    of: Vec<Beat>,
 }
 
 #[derive(Debug)]
@@ -38,12 +44,13 @@ struct Beat {
 
 /// Renews and checks the lease from now on, until its guard lets go.
 pub(crate) fn watch(watch: &Arc<LeaseWatch>) -> Result<(), Error> {
-    static START: std::sync::Once = std::sync::Once::new();
-    let handle = background::handle()?;
-    START.call_once(|| drop(handle.spawn(HEARTBEAT.run())));
     let due = next_beat(watch);
     let mut beats = HEARTBEAT.beats.lock().unwrap_or_else(PoisonError::into_inner);
-    beats.push(Beat { watch: Arc::downgrade(watch), due });
+    if !beats.looked_at {
+        background::spawn(HEARTBEAT.run())?;
+        beats.looked_at = true;
+    }
+    beats.of.push(Beat { watch: Arc::downgrade(watch), due });
     if due.since_boot_ns() < HEARTBEAT.next_look_ns.load(Ordering::Acquire) {
         HEARTBEAT.call.notify_one();
     }
@@ -85,7 +92,7 @@ impl Heartbeat {
     fn look(&self) -> (Vec<Arc<LeaseWatch>>, Option<Moment>) {
         let mut due = Vec::new();
         let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
-        beats.retain_mut(|beat| {
+        beats.of.retain_mut(|beat| {
             let Some(watch) = beat.watch.upgrade().filter(|watch| !watch.is_over()) else { return false };
             if beat.due.is_past() {
                 beat.due = next_beat(&watch);
@@ -93,23 +100,26 @@ impl Heartbeat {
             }
             true
         });
-        let next = beats.iter().map(|beat| beat.due).min();
+        let next = beats.of.iter().map(|beat| beat.due).min();
         (due, next)
     }
 
     async fn sleep(&self, until: Option<Moment>) {
         let until = {
             let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
-            let earliest = beats.iter().map(|beat| beat.due).min();
+            let earliest = beats.of.iter().map(|beat| beat.due).min();
             let until = until.into_iter().chain(earliest).min();
             self.next_look_ns.store(until.map_or(u64::MAX, Moment::since_boot_ns), Ordering::Release);
             until
         };
-        match until {
-            Some(moment) => {
-                let _woken = tokio::time::timeout(moment.remaining(), self.call.notified()).await;
+        let Some(moment) = until else { return self.call.notified().await };
+        tokio::select! {
+            biased;
+            () = self.call.notified() => {}
+            slept = background::sleep_until(moment) => {
+                // This runs where the timer is.
+                let Ok(()) = slept else { unreachable!("the background runtime has ended") };
             }
-            None => self.call.notified().await,
         }
     }
 }
@@ -122,11 +132,14 @@ fn beat(watch: Arc<LeaseWatch>) {
     if watch.renewing.swap(true, Ordering::AcqRel) {
         return;
     }
-    tokio::spawn(async move {
+    let renewal = background::spawn(async move {
         match watch.confirm().await {
             Ok(()) | Err(Error::Lost { .. }) => {}
             Err(error) => tracing::warn!(%error, source = ?std::error::Error::source(&error), "lease not confirmed"),
         }
         watch.renewing.store(false, Ordering::Release);
     });
+    if let Err(error) = renewal {
+        tracing::error!(%error, "a lease could not be renewed");
+    }
 }

@@ -1,18 +1,13 @@
 //! One held lease and what is known about its life: deadline, loss, and whether its secret was shared.
 
-use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-
-use tokio::sync::Notify;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     DistributedLock, Error, FencingToken, Lease, LockEvent, LockKey, LossReason, Moment, Observer, Renewed, Secret,
-    SecretHash, background, event::emit,
+    SecretHash,
+    event::emit,
+    finish::at_once,
+    sync::{AtomicBool, AtomicU64, Notify, OnceLock, Ordering},
 };
 
 /// Stands for "no deadline" in [`LeaseWatch::deadline_ns`].
@@ -133,7 +128,7 @@ impl LeaseWatch {
         let capabilities = self.lock.capabilities();
         if self.lost.get().is_none() && !capabilities.expires && confirmed.elapsed() > capabilities.check_every {
             // An error other than a loss means unknown: the heartbeat goes on looking, and reports it.
-            let _unknown_or_confirmed = background::at_once(self.confirm());
+            let _unknown_or_confirmed = at_once(self.confirm());
         }
         self.lost.get().map_or(Ok(()), |reason| Err(self.lost_error(reason.clone())))
     }

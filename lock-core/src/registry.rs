@@ -107,7 +107,7 @@ mod tests {
         let mut registry = Registry::new();
         registry.register_thread();
         let opening = registry.open(StoreConfig::new("redis://secret@host", "/"));
-        let error = crate::background::at_once(opening).unwrap().unwrap_err().to_string();
+        let error = crate::finish::at_once(opening).unwrap().unwrap_err().to_string();
         assert_eq!(error, "unknown backend `redis`: built are thread");
     }
 }
