@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Error, LossReason, Moment, background,
+    Error, Moment, background,
     lease_watch::LeaseWatch,
     sync::{AtomicU64, LazyLock, Mutex, Notify, Ordering, PoisonError},
 };
@@ -126,10 +126,7 @@ impl Heartbeat {
 
 /// One beat: the deadline is judged by the local clock, whatever the store answers or whether it answers.
 fn beat(watch: Arc<LeaseWatch>) {
-    if watch.deadline().is_some_and(Moment::is_past) {
-        watch.mark_lost(LossReason::Expired);
-    }
-    if watch.renewing.swap(true, Ordering::AcqRel) {
+    if watch.check_told_and_clock().is_err() || watch.renewing.swap(true, Ordering::AcqRel) {
         return;
     }
     let renewal = background::spawn(async move {

@@ -119,22 +119,30 @@ impl LeaseWatch {
 
     /// Whether the lease holds now, as far as can be told without waiting.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.lost.get().is_none() && self.deadline().is_some_and(Moment::is_past) {
-            self.mark_lost(LossReason::Expired);
-        }
+        self.check_told_and_clock()?;
         // Where leases do not expire, only the store can tell of a loss, and its look at itself does not wait. A process
         // that was stopped since the last look learns it here, before its next act.
         let confirmed = Moment::from_since_boot_ns(self.confirmed_ns.load(Ordering::Acquire));
         let capabilities = self.lock.capabilities();
-        if self.lost.get().is_none() && !capabilities.expires && confirmed.elapsed() > capabilities.check_every {
+        if !capabilities.expires && confirmed.elapsed() > capabilities.check_every {
             // An error other than a loss means unknown: the heartbeat goes on looking, and reports it.
             let _unknown_or_confirmed = at_once(self.confirm());
+        }
+        self.check_told_and_clock()
+    }
+
+    /// Whether nobody was told of a loss, and the deadline is still to come.
+    pub(crate) fn check_told_and_clock(&self) -> Result<(), Error> {
+        if self.lost.get().is_none() && self.deadline().is_some_and(Moment::is_past) {
+            self.mark_lost(LossReason::Expired);
         }
         self.lost.get().map_or(Ok(()), |reason| Err(self.lost_error(reason.clone())))
     }
 
-    /// Asks the store whether the lease holds, and takes its new deadline.
+    /// Asks the store whether the lease holds, and takes its new deadline. A lease whose loss was told stays lost, whatever
+    /// the store says.
     pub(crate) async fn confirm(&self) -> Result<(), Error> {
+        self.check_told_and_clock()?;
         // Before the question: a process that is stopped right after the store's answer must ask again when it runs.
         let asked = Moment::now();
         let answer = match self.renew_with_parents().await {
@@ -146,7 +154,12 @@ impl LeaseWatch {
         };
         self.confirmed_ns.fetch_max(asked.since_boot_ns(), Ordering::AcqRel);
         if let Some(deadline) = answer.deadline {
-            self.deadline_ns.store(deadline.since_boot_ns(), Ordering::Release);
+            // The later one: of two renewals, the answer of the first may come last.
+            self.deadline_ns.fetch_max(deadline.since_boot_ns(), Ordering::AcqRel);
+        }
+        // It may have been told while the answer was on its way, or the answer came after the end that it gives.
+        self.check_told_and_clock()?;
+        if answer.deadline.is_some() {
             emit(self.observer.as_ref(), LockEvent::Renewed { key: self.key().clone(), token: self.token() });
         }
         Ok(())
