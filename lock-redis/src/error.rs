@@ -106,6 +106,12 @@ pub(crate) enum Trouble {
     )]
     NoMajority { store: String, asked: usize, needed: usize, said: Vec<Self> },
     #[error(
+        "a server of {store} is new or has lost its data, and may have forgotten a lease: for its first 10 s, or the time of a longer \
+         lease, the others must all answer too: {}",
+        in_words(said)
+    )]
+    Young { store: String, said: Vec<Self> },
+    #[error(
         "{held} of the {servers} servers of {store} are known to have this lease, and {needed} must: the others have lost it, or \
          cannot be asked{}{}",
         if said.is_empty() { "" } else { ": " },
@@ -178,6 +184,7 @@ impl Trouble {
                 | Self::Busy { .. }
                 | Self::NoMajority { .. }
                 | Self::Divided { .. }
+                | Self::Young { .. }
         )
     }
 

@@ -7,15 +7,24 @@ use crate::config::RedisConfig;
 /// The parts of one lock, in the order in which the scripts take them.
 const PARTS: [&str; 7] = ["lock", "line", "waiters", "heard", "passed", "aged", "gone"];
 
+/// What a server of a quorum notes of itself, whatever the lock. The tag is of no use there, but it is no lock's.
+const SERVER: &str = "{quorum}:server";
+
 /// The keys of one lock.
 #[derive(Debug, Clone)]
-pub(crate) struct Keys(pub(crate) [String; PARTS.len()]);
+pub(crate) struct Keys(pub(crate) Vec<String>);
 
 impl Keys {
     /// `<prefix>{<stem>}:<part>`. The stem has no brace: whatever is in a key, its tag is its own.
     pub(crate) fn of(config: &RedisConfig, key: &LockKey) -> Self {
         let tag = format!("{}{{{}}}:", config.prefix, key.file_stem());
-        Self(PARTS.map(|part| format!("{tag}{part}")))
+        Self(PARTS.iter().map(|part| format!("{tag}{part}")).collect())
+    }
+
+    /// Behind them, what the server notes of itself.
+    pub(crate) fn and_of_server(mut self, config: &RedisConfig) -> Self {
+        self.0.push(format!("{}{SERVER}", config.prefix));
+        self
     }
 }
 

@@ -7,7 +7,7 @@ use crate::run_fixture::{Home, text, until};
 #[test]
 fn a_quorum_is_used_by_every_command() {
     require!("redis-server", "redis-cli");
-    let mut quorum = RedisQuorum::start(3, &[]);
+    let mut quorum = RedisQuorum::start_old(3, &[]);
     let home = Home::new();
     let configure = |url: &str| {
         home.write("talkstick.toml", &format!("lock.backend = \"{url}\"\nredis.timeout = \"500ms\"\n"));

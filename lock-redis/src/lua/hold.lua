@@ -2,24 +2,32 @@
 -- gives the server a lease that it has missed. A vote for another request gives way. A lease that was held so does not, and
 -- neither does anything that came after this one: what is held here under different requests has ever higher tokens.
 --
--- ARGV: request, token, ttl in ms, number, owner, secret hash.
--- Gives 'held', 'taken' (a lease of another request is here, or a later one was), or 'over' (it was given back before).
+-- ARGV: request, token, ttl in ms, number, owner, secret hash. One more key behind those of the lock: SERVER.
+-- Gives { 'held', for how many ms this server has kept locks }, { 'taken' } (a lease of another request is here, or a later one
+-- was), or { 'over' } (it was given back before).
+local SERVER = KEYS[8] -- hash: since when this server has kept the locks of a quorum; it begins anew when it has lost its data
+
 local function higher(a, b)
   return a ~= b and greater(a, b) == a
 end
 
+local born = redis.call('HGET', SERVER, 'born')
+if not born then
+  born = text(NOW)
+  redis.call('HSET', SERVER, 'born', born)
+end
 local request, token, ttl = ARGV[1], ARGV[2], ARGV[3]
 if not higher(token, redis.call('HGET', LOCK, 'given_back') or '0') or redis.call('ZSCORE', GONE, request) then
-  return 'over'
+  return { 'over' }
 end
 local last = redis.call('HGET', LOCK, 'confirmed') or '0'
 local by = redis.call('HGET', LOCK, 'confirmed_by')
 if not higher(token, last) and not (token == last and by == request) then
-  return 'taken'
+  return { 'taken' }
 end
 local held = recorded()
 if held and held.ends > NOW and held.request ~= request and held.token == last then
-  return 'taken'
+  return { 'taken' }
 end
 leave(request)
 local own = held and held.request == request and held.token == token
@@ -34,4 +42,4 @@ redis.call('HDEL', LOCK, 'offered')
 if not (own and held.broken) then
   redis.call('HSET', LOCK, 'ends', text(NOW + tonumber(ttl)))
 end
-return 'held'
+return { 'held', text(NOW - tonumber(born)) }

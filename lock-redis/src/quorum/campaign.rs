@@ -13,7 +13,7 @@ use crate::{
     error::Trouble,
     quorum::{
         Servers,
-        lease::Claim,
+        lease::{Claim, Round},
         seat::{self, Seat, Vote},
     },
     waiting::{OUTAGE_MAX, hex},
@@ -50,6 +50,8 @@ pub(crate) struct Campaign {
     voted: Option<(Moment, f64)>,
     /// Since when no majority could be asked.
     failing_since: Option<Moment>,
+    /// Why a majority was not enough the last time.
+    young: Option<Trouble>,
     /// The place that its caller knows of.
     told: Place,
 }
@@ -59,7 +61,7 @@ pub(crate) struct Campaign {
 enum Standing {
     /// A majority has voted for it.
     Won,
-    /// A majority may still do so at once.
+    /// Servers have not answered yet that may still give it a majority, or a place in line.
     Open,
     /// It waits.
     InLine(Place),
@@ -75,8 +77,8 @@ impl Campaign {
         let (key, ttl) = (key.clone(), request.ttl);
         let request = Request { ttl: ttl.min(VOTE), ..request.clone() };
         let seats = servers.clients.iter().map(|server| Seat::seek(server, &key, &request, false)).collect();
-        let (voted, failing_since, told) = (None, None, Place { ahead: 0 });
-        Ok(Self { servers, key, request, ttl, owner, seats, voted, failing_since, told })
+        let (voted, failing_since, young, told) = (None, None, None, Place { ahead: 0 });
+        Ok(Self { servers, key, request, ttl, owner, seats, voted, failing_since, young, told })
     }
 
     /// The lease if a majority votes for it at once; else its place in line, and the number of its ticket.
@@ -86,6 +88,9 @@ impl Campaign {
                 Standing::Won => {
                     if let Some(lease) = self.hold().await? {
                         return Ok(Ok(lease));
+                    }
+                    if let Some(young) = self.young.take() {
+                        return Err(young);
                     }
                 }
                 Standing::Open => self.change(Moment::now() + LOOK_EVERY).await?,
@@ -117,7 +122,7 @@ impl Campaign {
                 Standing::Open | Standing::InLine(_) => self.failing_since = None,
             }
             if looked && until.is_past() {
-                return Ok(Err(self.told));
+                return self.young.take().map_or(Ok(Err(self.told)), Err);
             }
             self.change(until).await?;
             looked = true;
@@ -135,12 +140,17 @@ impl Campaign {
             Standing::Won
         } else if lost.count() > self.seats.len() - needed {
             Standing::Nowhere
-        } else if votes + asking >= needed {
+        } else if votes + asking >= needed || (asking > 0 && !self.is_known(needed)) {
             Standing::Open
         } else {
             let place = self.seats.iter().find_map(Seat::in_line).map_or(self.told, |line| line.place);
             Standing::InLine(place)
         }
+    }
+
+    /// Whether a majority has it in line, or has voted for it.
+    fn is_known(&self, needed: usize) -> bool {
+        self.seats.iter().filter(|seat| seat.in_line().is_some() || seat.vote().is_some()).count() >= needed
     }
 
     fn votes(&self) -> impl Iterator<Item = (usize, Vote)> {
@@ -203,10 +213,7 @@ impl Campaign {
         let gives_back = is_too_few && self.gives_back_at().is_some_and(Moment::is_past);
         for (seat, server) in self.seats.iter_mut().zip(&self.servers.clients) {
             match seat {
-                Seat::Resting { until, number, .. } if until.is_past() => {
-                    let request = Request { number: *number, ..self.request.clone() };
-                    *seat = Seat::seek(server, &self.key, &request, false);
-                }
+                Seat::Resting { until, .. } if until.is_past() => seat.come_back(server, &self.key, &self.request),
                 // Behind all others there: if it went before them again, two could hand the same votes to and fro.
                 Seat::Vote(_) if gives_back => {
                     let request = Request { number: None, ..self.request.clone() };
@@ -223,24 +230,24 @@ impl Campaign {
     /// The second round trip. When it fails, what it has reached is undone, and the next attempt begins after a moment.
     async fn hold(&mut self) -> Result<Option<Lease>, Trouble> {
         let claim = self.claim();
-        if let Some(deadline) = claim.hold(&self.servers, self.ttl).await? {
-            let Claim { key, request, token, number, .. } = claim;
-            let owner = self.request.owner.clone();
-            return Ok(Some(Lease {
-                key,
-                request,
-                token,
-                owner,
-                ticket: number,
-                deadline: Some(deadline),
-                liveness: None,
-            }));
-        }
-        tracing::debug!(key = %self.key, token = %claim.token, "votes of a majority have lapsed");
+        let pause = match claim.hold(&self.servers, self.ttl).await? {
+            Round::Counts(deadline) => {
+                let Claim { key, request, token, number, .. } = claim;
+                let (owner, deadline) = (self.request.owner.clone(), Some(deadline));
+                return Ok(Some(Lease { key, request, token, owner, ticket: number, deadline, liveness: None }));
+            }
+            Round::Lapsed => AGAIN_WITHIN,
+            Round::Young(said) => {
+                let store = self.servers.name.clone();
+                self.young = (!said.is_empty()).then_some(Trouble::Young { store, said });
+                PAUSE
+            }
+        };
+        tracing::debug!(key = %self.key, token = %claim.token, young = self.young.is_some(), "not yet of a majority");
         self.servers.give_back(&self.key, self.request.id, Some(claim.token), false).await?;
         for seat in &mut self.seats {
             if let Seat::Vote(_) = seat {
-                let until = Moment::now() + AGAIN_WITHIN.mul_f64(random());
+                let until = Moment::now() + pause.mul_f64(random());
                 *seat = Seat::Resting { until, trouble: None, number: None };
             }
         }

@@ -35,7 +35,12 @@ impl<T> Answers<T> {
 
     /// How many may still say anything.
     pub(crate) fn pending(&self) -> usize {
-        self.0.iter().filter(|answer| answer.is_none()).count()
+        self.silent().count()
+    }
+
+    /// Those that may still say anything.
+    pub(crate) fn silent(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at)
     }
 
     /// What was said, and by which server.
@@ -78,6 +83,11 @@ impl<T: Send + 'static> Gathering<T> {
             if is_over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+        &self.answers
+    }
+
+    /// What was said until now.
+    pub(crate) const fn answers(&self) -> &Answers<T> {
         &self.answers
     }
 

@@ -2,16 +2,31 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{FencingToken, Lease, LockKey, LossReason, Moment, Renewed, RequestId};
+use lock_core::{FencingToken, Lease, LockKey, LossReason, Moment, Renewed, RequestId, background};
 
 use crate::{
     backend::Client,
     deadline::{deadline, ttl_ms},
     error::Trouble,
     quorum::{Servers, gathering::Gathering},
-    reply::text,
+    reply::texts,
     scripts::{GIVE_BACK, HOLD},
 };
+
+/// A server that has lost its data may have forgotten a lease of so long. Until it has kept locks for longer, or for longer than
+/// the lease that is asked for, it is young.
+const FORGOTTEN_MAX: Duration = Duration::from_secs(10);
+
+/// What a second round trip has come to.
+#[derive(Debug)]
+pub(crate) enum Round {
+    /// The lease counts, until then by this host's clock.
+    Counts(Moment),
+    /// Votes have lapsed meanwhile, or a server holds another lease.
+    Lapsed,
+    /// A majority holds it, but with young servers among them, and this is what the others say.
+    Young(Vec<Trouble>),
+}
 
 /// What a server is told of a lease.
 #[derive(Debug, Clone)]
@@ -27,8 +42,9 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Asks all servers to hold the lease; gives its end by this host's clock when a majority does.
-    pub(crate) async fn hold(&self, servers: &Servers, ttl: Duration) -> Result<Option<Moment>, Trouble> {
+    /// Asks all servers to hold the lease. It counts when a majority does that is old enough to know of any other one; or
+    /// all, for then a lease that young ones have forgotten is not held anywhere.
+    pub(crate) async fn hold(&self, servers: &Servers, ttl: Duration) -> Result<Round, Trouble> {
         let ttl_ms = ttl_ms(ttl)?;
         let (sent, claim) = (Moment::now(), Arc::new(self.clone()));
         let mut holding = Gathering::of(&servers.clients, |server| {
@@ -36,15 +52,30 @@ impl Claim {
             async move { hold(&server, &claim, ttl_ms).await }
         });
         let needed = servers.majority();
-        let answers = holding
-            .until(|answers| {
-                let held = answers.count(|held| *held);
-                held >= needed || held + answers.pending() < needed
-            })
-            .await;
+        let forgotten_max = FORGOTTEN_MAX.max(ttl);
+        let is_held = |held: &Option<Duration>| held.is_some();
+        let is_old = |held: &Option<Duration>| held.is_some_and(|kept| kept > forgotten_max);
+        let decided = holding
+            .until(|answers| answers.count(is_old) >= needed || answers.count(is_held) + answers.pending() < needed);
+        tokio::select! {
+            biased;
+            _ = decided => {}
+            // Where young servers need the others, and one of those hangs.
+            slept = background::sleep_until(sent + ttl / 4) => slept?,
+        }
+        let answers = holding.answers();
         // What has passed since the sending is a part of the lease, and what clocks may differ by is not.
         let deadline = deadline(sent, ttl);
-        Ok((answers.count(|held| *held) >= needed && !deadline.is_past()).then_some(deadline))
+        let (held, old) = (answers.count(is_held), answers.count(is_old));
+        Ok(match held >= needed && !deadline.is_past() {
+            true if old >= needed || held == servers.clients.len() => Round::Counts(deadline),
+            true => {
+                let silent = answers.silent().map(|at| servers.clients[at].name.clone());
+                let silent = silent.map(|server| Trouble::Silent { server, after: sent.elapsed() });
+                Round::Young(answers.troubles().into_iter().chain(silent).collect())
+            }
+            false => Round::Lapsed,
+        })
     }
 
     /// Brings servers that have missed the lease, or lost it, up to date.
@@ -54,14 +85,14 @@ impl Claim {
             let claim = Arc::clone(&claim);
             async move { hold(&server, &claim, ttl_ms).await }
         });
-        let mended = mending.and_others(ttl / 10).await?.count(|held| *held);
+        let mended = mending.and_others(ttl / 10).await?.count(Option::is_some);
         tracing::debug!(key = %claim.key, token = %claim.token, mended, of = stale.len(), "servers that missed a lease");
         Ok(())
     }
 }
 
-/// Whether the server holds the lease now.
-async fn hold(server: &Client, claim: &Claim, ttl_ms: u64) -> Result<bool, Trouble> {
+/// Where the server holds the lease now: for how long it has kept locks.
+async fn hold(server: &Client, claim: &Claim, ttl_ms: u64) -> Result<Option<Duration>, Trouble> {
     let arguments = [
         claim.request.to_string(),
         claim.token.to_string(),
@@ -70,12 +101,15 @@ async fn hold(server: &Client, claim: &Claim, ttl_ms: u64) -> Result<bool, Troub
         claim.owner.clone(),
         claim.secret.clone(),
     ];
-    let answer = server.link.call(&HOLD, &server.keys(&claim.key), &arguments).await?;
-    match text(&answer.value) {
-        Some("held") => Ok(true),
-        Some("taken" | "over") => Ok(false),
-        _ => Err(server.strange(HOLD.name)),
-    }
+    let keys = server.keys(&claim.key).and_of_server(&server.link.config);
+    let answer = server.link.call(&HOLD, &keys, &arguments).await?;
+    let held = match texts(&answer.value).as_deref() {
+        // A clock that was set back makes it young.
+        Some(["held", kept_ms]) => kept_ms.parse::<i64>().ok().map(|ms| Some(u64::try_from(ms).unwrap_or(0))),
+        Some(["taken" | "over"]) => Some(None),
+        _ => None,
+    };
+    held.map(|kept_ms| kept_ms.map(Duration::from_millis)).ok_or_else(|| server.strange(HOLD.name))
 }
 
 /// Ends what a request has on one server: its lease, where the token is given, else its vote. `for_good`: also its place

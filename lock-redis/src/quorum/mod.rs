@@ -24,9 +24,12 @@
 //! that voted known the token, the next majority could propose one below it. The proposals are above what each voter knows, so
 //! the highest of them is refused by no voter whose vote has not lapsed.
 //!
-//! A server that has lost its data knows neither the lease nor the tokens. For the tokens its clock stands in, as everywhere; the
-//! lease is kept by the rest of its majority, and the holder gives it to the server again within 500 ms. Two servers that lose
-//! their data within that time, or one right after another was away, may let two hold; the token tells them apart.
+//! # A server that has lost its data
+//! It knows neither the lease nor the tokens. For the tokens its clock stands in, as everywhere. That it holds a lease says nothing
+//! of one that it may have forgotten: so each server notes since when it keeps locks, and while that is no longer than a lease,
+//! it is *young* and no part of a majority for a new grant, unless all servers hold it (as when all are new). Meanwhile a
+//! holder gives its lease to each server that has lost it, within 500 ms. So one server that forgets everything breaks
+//! nothing, whenever it does. A server that comes back with older data is not young: it must not forget what it has answered.
 //!
 //! # Order
 //! Each server has a line of its own, with priority and aging. They agree unless requests come at the same moment or a server

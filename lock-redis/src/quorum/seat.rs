@@ -44,6 +44,8 @@ pub(crate) struct Seeking {
     run: Pin<Box<dyn Future<Output = Result<Vote, Trouble>> + Send>>,
     line: Line,
     seen: Option<InLine>,
+    /// What kept it from the server before: until that answers, nothing has changed.
+    before: Option<Trouble>,
 }
 
 /// A ticket of the server's own line, and its place there.
@@ -68,7 +70,17 @@ impl Seat {
             }
             vote(&server, &key, &request, &told).await
         });
-        Self::Seeking(Seeking { run, line, seen: None })
+        Self::Seeking(Seeking { run, line, seen: None, before: None })
+    }
+
+    /// Asks again after a rest.
+    pub(crate) fn come_back(&mut self, server: &Arc<Client>, key: &LockKey, request: &Request) {
+        let Self::Resting { trouble, number, .. } = self else { return };
+        let (before, number) = (trouble.take(), *number);
+        *self = Self::seek(server, key, &Request { number, ..request.clone() }, false);
+        if let Self::Seeking(seeking) = self {
+            seeking.before = before;
+        }
     }
 
     /// Goes on; gives whether anything has changed.
@@ -104,15 +116,16 @@ impl Seat {
         }
     }
 
-    /// Whether the server has not answered yet.
+    /// Whether the server has not answered yet, and is expected to.
     pub(crate) fn is_asking(&self) -> bool {
-        matches!(self, Self::Seeking(seeking) if seeking.in_line().is_none())
+        matches!(self, Self::Seeking(seeking) if seeking.in_line().is_none() && seeking.before.is_none())
     }
 
     /// What keeps the server from being counted on.
     pub(crate) fn trouble(&self) -> Option<&Trouble> {
         match self {
             Self::Resting { trouble, .. } => trouble.as_ref(),
+            Self::Seeking(seeking) if seeking.in_line().is_none() => seeking.before.as_ref(),
             _ => None,
         }
     }

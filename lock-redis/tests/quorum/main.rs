@@ -4,3 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod conformance;
+mod faults;
+mod majorities;
+mod site;

@@ -1,0 +1,142 @@
+//! Votes, tokens and leases from one majority to another, and what a minority may not do.
+
+use std::{sync::Arc, time::Duration};
+
+use lock_core::{
+    DistributedLock, DistributedLockExt, Entered, FencingToken, Holder, Moment, Owner, Priority, Request, RequestId,
+    Secret,
+};
+use lock_redis::{RedisConfig, RedisLock};
+use tests::{proxy::Proxy, redis_quorum::RedisQuorum, require};
+
+use crate::site::{Fault, begin, client, end, field, hold, key, options, said};
+
+/// A client of one server alone.
+async fn of_one(quorum: &RedisQuorum, at: usize) -> Arc<dyn DistributedLock> {
+    client(format!("redis://127.0.0.1:{}", quorum.port(at))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minority_of_votes_is_given_back() {
+    require!("redis-server", "redis-cli");
+    let quorum = RedisQuorum::start_old(3, &[]);
+    // Votes of two servers are with somebody else.
+    let rivals = [hold(&of_one(&quorum, 1).await).await, hold(&of_one(&quorum, 2).await).await];
+    let (lock, first) = (client(quorum.url()).await, of_one(&quorum, 0).await);
+    assert!(lock.try_acquire(&key(), &options()).await.unwrap().is_none());
+    assert_eq!(first.inspect(&key()).await.unwrap().holder, Holder::Free, "given back when it left");
+    let waiter = tokio::spawn(async move { hold(&lock).await });
+    let asked = Moment::now();
+    let other = hold(&first).await;
+    assert!(asked.elapsed() < Duration::from_secs(2), "given back while it waits, after {:?}", asked.elapsed());
+    assert!(!waiter.is_finished());
+    drop(other);
+    for rival in rivals {
+        rival.release().await.unwrap();
+    }
+    waiter.await.unwrap().release().await.unwrap();
+}
+
+/// A request of a client that has seen no token before.
+fn knows_nothing(id: u128) -> Request {
+    Request {
+        id: RequestId(id),
+        owner: Owner::current("knows nothing"),
+        priority: Priority::Normal,
+        ttl: Duration::from_secs(10),
+        floor: FencingToken(0),
+        secret_hash: Secret::random().unwrap().hash(),
+        number: None,
+    }
+}
+
+/// The clock of the first server is far ahead, and then it is gone: what it has proposed is known to the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_grow_from_one_majority_to_another() {
+    require!("redis-server", "redis-cli");
+    let mut quorum = RedisQuorum::start_old(3, &[]);
+    let mut last = FencingToken(0);
+    for away in [2, 0, 1, 0, 2] {
+        let ahead = (away + 1) % 3;
+        // As a clock that is ahead by years would have it.
+        let proposal = FencingToken(last.0.max(9_000_000_000_000_000) + 1_000_000);
+        quorum.server(ahead).tell(&["HSET", "talkstick:{k}:lock", "token_last", &proposal.to_string()]);
+        begin(&mut quorum, away, Fault::Stopped);
+        let lock = client(quorum.url()).await;
+        let Entered::Granted(lease) = lock.enter(&key(), &knows_nothing(u128::from(last.0))).await.unwrap() else {
+            panic!("a free lock is granted")
+        };
+        assert!(lease.token > last.max(proposal), "{} after {last}", lease.token);
+        last = lease.token;
+        lock.release(&lease).await.unwrap();
+        end(&mut quorum, away, Fault::Stopped);
+        let others = (0..3).filter(|at| *at != away);
+        let known: Vec<String> = others.map(|at| field(&mut quorum, at, "confirmed")).collect();
+        assert!(known.iter().all(|token| *token == last.to_string()), "{known:?}: left at a majority");
+    }
+}
+
+/// One server has missed a lease, another one forgets it: neither may be part of a majority for the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_grants_nothing_beside_a_lease_that_it_has_forgotten() {
+    require!("redis-server", "redis-cli");
+    let mut quorum = RedisQuorum::start_old(3, &[]);
+    let (networks, url) = networks(&mut quorum);
+    let away = client(url).await;
+    networks[2].partition();
+    let holder = away.acquire(&key(), &options().ttl(Duration::from_secs(3))).await.unwrap();
+    // It can tell nobody again.
+    networks.iter().for_each(Proxy::partition);
+    begin(&mut quorum, 0, Fault::Flushed);
+    let lock = client(quorum.url()).await;
+    assert!(lock.try_acquire(&key(), &options()).await.unwrap().is_none(), "two hold");
+    let next = hold(&lock).await;
+    let held_at = Moment::now();
+    assert!(held_at > holder.deadline().unwrap(), "two held, for {:?}", holder.deadline().unwrap() - held_at);
+    assert!(next.token() > holder.token());
+    next.release().await.unwrap();
+    // A server that is away leaves the young one, and that is no majority, and is said.
+    begin(&mut quorum, 1, Fault::Killed);
+    let text = said(&lock.acquire(&key(), &options()).await.unwrap_err());
+    assert!(text.contains("is new or has lost its data") && text.contains("cannot be reached"), "{text}");
+    assert!(text.contains(&format!("redis://127.0.0.1:{}/0", quorum.port(1))), "{text}");
+}
+
+/// Networks to the servers, and the URL of their far ends.
+fn networks(quorum: &mut RedisQuorum) -> (Vec<Proxy>, String) {
+    let networks: Vec<Proxy> = (0..quorum.len()).map(|at| Proxy::to(&quorum.server(at).socket())).collect();
+    let places: Vec<String> = networks.iter().map(|network| format!("127.0.0.1:{}", network.port())).collect();
+    (networks, format!("redis+quorum://{}", places.join(",")))
+}
+
+/// A holder that reaches one of three only: its lease ends for it before anybody else has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_in_a_minority_lets_go_before_the_next_one_holds() {
+    require!("redis-server", "redis-cli");
+    let mut quorum = RedisQuorum::start_old(3, &[]);
+    let (networks, url) = networks(&mut quorum);
+    let away = client(url).await;
+    let holder = away.acquire(&key(), &options().ttl(Duration::from_secs(2))).await.unwrap();
+    networks[0].partition();
+    networks[1].partition();
+    let next = tokio::spawn({
+        let lock = client(quorum.url()).await;
+        async move { (hold(&lock).await, Moment::now()) }
+    });
+    let reason = holder.lost().await;
+    let lost_at = Moment::now();
+    let (next, held_at) = next.await.unwrap();
+    assert!(held_at > holder.deadline().unwrap(), "two held: {reason}");
+    assert!(lost_at < held_at, "told {:?} too late: {reason}", lost_at - held_at);
+    assert!(next.token() > holder.token());
+    // The third server still has the lease of the one that is cut off, until it ends there.
+    next.verify().await.unwrap();
+    next.release().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_server_is_opened_by_its_own_address() {
+    let config = RedisConfig::parse("redis+quorum://a,b,c").unwrap();
+    let error = RedisLock::open(config).await.unwrap_err();
+    assert!(said(&error).contains("open it as a quorum"), "{error}");
+}

@@ -1,0 +1,82 @@
+//! A quorum of real servers, its clients, and what its servers can do to them.
+
+use std::{sync::Arc, time::Duration};
+
+use lock_core::{
+    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, LockKey, Registry, StoreConfig,
+};
+use lock_redis::RedisLock;
+use tests::{
+    probe::{READY_WITHIN, until},
+    redis_quorum::RedisQuorum,
+};
+
+/// What is answered outlives the process: it is the system's to bring to disk.
+pub(crate) const LOG: &[&str] = &["--appendonly", "yes", "--appendfsync", "no"];
+
+/// How long a server may take to answer.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+pub(crate) async fn client(url: String) -> Arc<dyn DistributedLock> {
+    let mut registry = Registry::new();
+    RedisLock::register(&mut registry, |mut config| {
+        config.timeout = TIMEOUT;
+        Ok(config)
+    });
+    registry.open(StoreConfig::new(url, "/")).await.unwrap()
+}
+
+pub(crate) fn key() -> LockKey {
+    LockKey::new("k").unwrap()
+}
+
+pub(crate) fn options() -> AcquireOptions {
+    AcquireOptions::default().timeout(Duration::from_secs(25))
+}
+
+pub(crate) async fn hold(lock: &Arc<dyn DistributedLock>) -> Guard {
+    lock.acquire(&key(), &options()).await.unwrap()
+}
+
+/// What one server has of the lock's record.
+pub(crate) fn field(quorum: &mut RedisQuorum, at: usize, name: &str) -> String {
+    quorum.server(at).tell(&["HGET", "talkstick:{k}:lock", name])
+}
+
+pub(crate) fn until_held_by(quorum: &mut RedisQuorum, at: usize, token: FencingToken) {
+    until(READY_WITHIN, "the server has the lease", || field(quorum, at, "confirmed") == token.to_string());
+}
+
+/// What an error says beneath its first line.
+pub(crate) fn said(error: &Error) -> String {
+    let Error::Store { source, .. } = error else { panic!("not said to be the store's: {error}") };
+    source.to_string()
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    Killed,
+    Stopped,
+    Flushed,
+    RestartedEmpty,
+}
+
+pub(crate) fn begin(quorum: &mut RedisQuorum, at: usize, fault: Fault) {
+    match fault {
+        Fault::Killed => quorum.server(at).kill(),
+        Fault::Stopped => quorum.server(at).process().stop(),
+        Fault::Flushed => assert_eq!(quorum.server(at).tell(&["FLUSHALL"]), "OK"),
+        Fault::RestartedEmpty => {
+            quorum.server(at).kill();
+            quorum.server(at).start_again();
+        }
+    }
+}
+
+pub(crate) fn end(quorum: &mut RedisQuorum, at: usize, fault: Fault) {
+    match fault {
+        Fault::Killed => quorum.server(at).start_again(),
+        Fault::Stopped => quorum.server(at).process().go_on(),
+        Fault::Flushed | Fault::RestartedEmpty => {}
+    }
+}
