@@ -12,5 +12,6 @@ mod crowd;
 mod fault;
 mod history;
 mod many_hosts;
+mod quorum;
 mod schedules;
 mod sender;
