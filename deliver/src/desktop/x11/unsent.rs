@@ -4,7 +4,6 @@
 //! display until Enter was pressed there.
 
 use x11rb::{
-    connection::Connection as _,
     cookie::Cookie,
     protocol::xproto::{AtomEnum, ConnectionExt as _, GetPropertyReply, PropMode, TranslateCoordinatesReply, Window},
     wrapper::ConnectionExt as _,
@@ -152,7 +151,8 @@ impl X11Desktop {
 
     fn settle_note(&self, window: Window, note: &Note) {
         let written = self.display.write_note_on(window, note);
-        if let Err(refusal) = written.and_then(|()| self.display.x.flush().during("settling a note")) {
+        // Seen to be done: the server does not read what a client wrote right before it hung up, as a sender does that ends.
+        if let Err(refusal) = written.and_then(|()| self.display.round_trip("settling a note")) {
             tracing::warn!(%refusal, "the note of unsent text stays");
         }
     }
