@@ -9,6 +9,7 @@ use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{AtomEnum, ConfigureWindowAux, ConnectionExt as _, MapState, Window};
 use x11rb::rust_connection::RustConnection;
 
+use crate::accessibility_bus::AccessibilityBus;
 use crate::hand::Hand;
 use crate::loopback::Loopback;
 use crate::probe::{READY_WITHIN, until_some};
@@ -93,7 +94,16 @@ impl Chromium {
     /// # Panics
     /// When it does not come up.
     pub fn start(display: &str) -> Self {
-        Self::start_sized(display, WINDOW_SIZE)
+        Self::start_sized(display, WINDOW_SIZE, PAGE, None)
+    }
+
+    /// The same in a session with accessibility; its page runs `script` once its `boxes` are there.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_in(session: &AccessibilityBus, display: &str, script: &str) -> Self {
+        let page = PAGE.replace("// A script of the test.", script);
+        Self::start_sized(display, WINDOW_SIZE, &page, Some(session))
     }
 
     /// Starts one with two windows beside each other, of one process and one X client. The boxes of the second are those
@@ -102,7 +112,7 @@ impl Chromium {
     /// # Panics
     /// When it does not come up.
     pub fn start_with_two_windows(display: &str) -> Self {
-        let mut browser = Self::start_sized(display, HALF_SIZE);
+        let mut browser = Self::start_sized(display, HALF_SIZE, PAGE, None);
         let hand = Hand::on(display);
         hand.move_to(NOWHERE);
         let title = "Agents, the second window";
@@ -119,10 +129,16 @@ impl Chromium {
         browser
     }
 
-    fn start_sized(display: &str, size: (i16, i16)) -> Self {
+    fn start_sized(display: &str, size: (i16, i16), page: &str, session: Option<&AccessibilityBus>) -> Self {
         let profile = fresh_folder();
-        let page = Loopback::serve(PAGE);
-        let process = Process::start_ending(command(display, profile.path(), size, &page), Ending::Kill);
+        let page = Loopback::serve(page);
+        let mut command = command(display, profile.path(), size, &page);
+        if let Some(session) = session {
+            session.invite(&mut command);
+            // Without it, it tells of its windows, and not of what is in its pages.
+            command.arg("--force-renderer-accessibility");
+        }
+        let process = Process::start_ending(command, Ending::Kill);
         let boxes = boxes_of(&process, &page, &Hand::on(display), 0);
         Self { boxes, process, pages: vec![page], _profile: profile }
     }

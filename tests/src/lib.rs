@@ -16,6 +16,8 @@ pub mod probe;
 pub mod require;
 
 #[cfg(target_os = "linux")]
+pub mod accessibility_bus;
+#[cfg(target_os = "linux")]
 pub mod agent_windows_process;
 #[cfg(target_os = "linux")]
 pub mod chromium;

@@ -77,6 +77,8 @@ fn debian_package(tool: &str) -> &str {
         "python3-gi" => "python3-gi gir1.2-gtk-3.0",
         "redis-cli" => "redis-tools",
         "ip" => "iproute2",
+        "dbus-send" => "dbus-bin",
+        "/usr/libexec/at-spi-bus-launcher" => "at-spi2-core",
         other => other,
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use crate::accessibility_bus::AccessibilityBus;
 use crate::process::Process;
 use crate::program::{fresh_folder, isolated};
 
@@ -90,12 +91,28 @@ impl TextWindows {
     /// # Panics
     /// When they do not come up.
     pub fn start(display: &str, toolkit: Toolkit) -> Self {
+        Self::start_with(display, toolkit, None)
+    }
+
+    /// The same in a session with accessibility.
+    ///
+    /// # Panics
+    /// When they do not come up.
+    pub fn start_in(session: &AccessibilityBus, display: &str, toolkit: Toolkit) -> Self {
+        Self::start_with(display, toolkit, Some(session))
+    }
+
+    fn start_with(display: &str, toolkit: Toolkit, session: Option<&AccessibilityBus>) -> Self {
         let home = fresh_folder();
         let script = home.path().join("text_windows.py");
         std::fs::write(&script, toolkit.script()).expect("the script is written");
         let mut command = isolated(PYTHON, home.path());
-        // No bridge to assistive programs: there is no message bus in a test.
-        command.arg(&script).env("DISPLAY", display).env("NO_AT_BRIDGE", "1");
+        command.arg(&script).env("DISPLAY", display);
+        match session {
+            Some(session) => session.invite(&mut command),
+            // No bridge to assistive programs: there is no message bus.
+            None => drop(command.env("NO_AT_BRIDGE", "1")),
+        }
         let process = Process::start(command);
         let boxes = process.expect_line("that its boxes are shown", |line| match parse(line) {
             Line::Boxes(boxes) => Some(boxes),

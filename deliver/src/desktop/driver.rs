@@ -24,6 +24,15 @@ pub struct Bound {
     pub description: String,
 }
 
+/// What was seen of the input box inside the target's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputBox {
+    /// The target's program says that the one at the point has the focus.
+    Focused,
+    /// It does not say.
+    NotTold,
+}
+
 /// What came of waiting for the target to fetch our text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fetched {
@@ -143,8 +152,9 @@ pub trait Desktop: Send {
     /// Moves and clicks, atomically with the check that `target` is what lies under the point.
     fn click(&mut self, permit: &Permit<'_>, target: &Bound) -> Result<(), Refusal>;
 
-    /// Waits until the keyboard focus is on the target's window chain.
-    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal>;
+    /// Waits until the keyboard focus is on the target's window chain, and where the target's program tells of it, on the
+    /// input box at the point; says whether it did. Refuses with [`Refusal::AnotherBox`] where it has another one.
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<InputBox, Refusal>;
 
     /// Puts `text` on the clipboard, confirmed by the server. What was there before is kept for [`Desktop::restore`].
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal>;

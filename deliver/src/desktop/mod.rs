@@ -10,7 +10,7 @@ pub(crate) mod unsent;
 #[cfg(unix)]
 pub mod x11;
 
-pub use driver::{Bound, Desktop, FetchRule, Fetched, Sight};
+pub use driver::{Bound, Desktop, FetchRule, Fetched, InputBox, Sight};
 pub use place::{BadChord, Chord, Place, Selection, WindowIdentity};
 pub use refusal::{Hindrance, Refusal, Step};
 pub use surface::DesktopSurface;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     MessageId,
-    desktop::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent},
+    desktop::{Bound, Chord, Desktop, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight, Unsent},
 };
 
 /// A connection to a simulated desktop that delivers verified.
@@ -110,10 +110,11 @@ impl Desktop for SimulatedDesktop {
         self.act(permit, "clicking", &Request::Click { window: target.window }).map(drop)
     }
 
-    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<InputBox, Refusal> {
         let within = until.remaining();
         let request = Request::AwaitFocus { window: target.window, within_ms: milliseconds(within) };
-        self.ask("waiting for the focus", &request, within).map(drop)
+        self.ask("waiting for the focus", &request, within)?;
+        Ok(InputBox::NotTold)
     }
 
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal> {

@@ -52,7 +52,7 @@ fn the_focus_may_be_on_a_hidden_window_of_the_target_and_on_no_other() {
         x.set_input_focus(InputFocus::POINTER_ROOT, focus, CURRENT_TIME).unwrap().check().unwrap();
         let until = if accepted { soon() } else { Moment::now() };
         match driver.await_focus(&target, until) {
-            Ok(()) => assert!(accepted, "the focus on {focus:#x} was accepted"),
+            Ok(_) => assert!(accepted, "the focus on {focus:#x} was accepted"),
             Err(Refusal::FocusElsewhere { .. }) => assert!(!accepted, "the focus on {focus:#x} was refused"),
             Err(other) => panic!("{other}"),
         }

@@ -9,7 +9,7 @@
 //! TALKSTICK_TEST_RUNS=10 cargo test -p tests --test it applications:: -- --test-threads 1
 //! ```
 
-use tests::{require, text_windows::Toolkit};
+use tests::{accessibility_bus::LAUNCHER, require, text_windows::Toolkit};
 
 use crate::desktop_delivery::{by_program, runs, stage::Stage};
 
@@ -17,6 +17,18 @@ use crate::desktop_delivery::{by_program, runs, stage::Stage};
 fn two_windows_of_one_browser() {
     require!("Xvfb", "chromium");
     by_program("chromium with two windows", runs(), Stage::browser_with_two_windows());
+}
+
+#[test]
+fn a_browser_that_tells_its_boxes() {
+    require!("Xvfb", "chromium", "dbus-daemon", "dbus-send", LAUNCHER);
+    by_program("chromium with accessibility", runs(), Stage::browser_that_tells(""));
+}
+
+#[test]
+fn gtk_that_tells_its_boxes() {
+    require!("Xvfb", "python3-gi", "dbus-daemon", "dbus-send", LAUNCHER);
+    by_program("gtk with accessibility", runs(), Stage::texts_that_tell(Toolkit::Gtk));
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(crate) fn runs() -> usize {
 
 /// By one process per message, as the program is used.
 pub(crate) fn by_program(what: &str, runs: usize, mut stage: Stage) {
-    let root = Root::new(stage.display(), &stage.config());
+    let root = stage.root(&stage.config());
     run(what, runs, &mut stage, |plan| send_by_program(&root, plan));
 }
 

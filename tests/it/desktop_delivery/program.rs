@@ -1,6 +1,7 @@
 //! The program under test, in a root of its own.
 
 use std::{
+    ffi::OsString,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -10,7 +11,10 @@ use std::{
 use deliver::{Journal, Recorded};
 use lock_core::LockKey;
 use tempfile::TempDir;
-use tests::program::{fresh_folder, isolated};
+use tests::{
+    accessibility_bus::AccessibilityBus,
+    program::{fresh_folder, isolated},
+};
 
 /// The key of the desktop, unless configured.
 pub(crate) const KEY: &str = "messaging_pyautogui";
@@ -19,6 +23,7 @@ pub(crate) const KEY: &str = "messaging_pyautogui";
 pub(crate) struct Root {
     folder: TempDir,
     display: String,
+    session_bus: Option<OsString>,
 }
 
 impl Root {
@@ -30,7 +35,13 @@ impl Root {
             std::fs::create_dir(folder.path().join(name)).expect("a folder");
         }
         std::fs::write(folder.path().join("root/talkstick.toml"), config).expect("the configuration is written");
-        Self { folder, display: display.to_owned() }
+        Self { folder, display: display.to_owned(), session_bus: None }
+    }
+
+    /// The same, its programs in this session.
+    pub(crate) fn in_session(mut self, session: &AccessibilityBus) -> Self {
+        self.session_bus = Some(session.address().into());
+        self
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -48,6 +59,7 @@ impl Root {
     pub(crate) fn isolated(&self, program: &Path) -> Command {
         let mut command = isolated(program, &self.folder.path().join("home"));
         command.env("DISPLAY", &self.display);
+        command.envs(self.session_bus.iter().map(|address| ("DBUS_SESSION_BUS_ADDRESS", address)));
         command
     }
 

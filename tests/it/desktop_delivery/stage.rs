@@ -7,6 +7,7 @@ use std::{
 
 use deliver::{agent_windows::Options, desktop::Place};
 use tests::{
+    accessibility_bus::AccessibilityBus,
     agent_windows_process::AgentWindowsProcess,
     chromium::Chromium,
     openbox::Openbox,
@@ -14,6 +15,8 @@ use tests::{
     xterm::{Xterm, XtermPaste},
     xvfb::Xvfb,
 };
+
+use super::program::Root;
 
 /// How long the agents may take to show what was sent to them, on a machine that is busy with other tests.
 const SHOWN_WITHIN: Duration = Duration::from_secs(60);
@@ -25,8 +28,9 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
 pub(crate) struct Stage {
     agents: Agents,
     _manager: Option<Openbox>,
-    // Below what lives on it.
+    // Below what lives on them.
     xvfb: Xvfb,
+    session: Option<AccessibilityBus>,
 }
 
 enum Agents {
@@ -54,7 +58,7 @@ impl Stage {
         let xvfb = Xvfb::start();
         let manager = options.managed.then(|| Openbox::start(xvfb.display()));
         let agents = Agents::Windows(AgentWindowsProcess::start(xvfb.display(), options));
-        Self { agents, _manager: manager, xvfb }
+        Self { agents, _manager: manager, xvfb, session: None }
     }
 
     /// Four terminals: two paste CLIPBOARD with Ctrl+Shift+V, two PRIMARY with Shift+Insert.
@@ -68,21 +72,28 @@ impl Stage {
             Xterm::start_at(xvfb.display(), paste, &format!("Agent-{}", nth + 1), place)
         };
         let agents = Agents::Terminals((0..4).map(start).collect());
-        Self { agents, _manager: manager, xvfb }
+        Self { agents, _manager: manager, xvfb, session: None }
     }
 
     /// A browser with eight input boxes on one page.
     pub(crate) fn browser() -> Self {
         let xvfb = Xvfb::start();
         let agents = Agents::Browser(Chromium::start(xvfb.display()));
-        Self { agents, _manager: None, xvfb }
+        Self { agents, _manager: None, xvfb, session: None }
+    }
+
+    /// The same in a session with accessibility; its page runs `script`.
+    pub(crate) fn browser_that_tells(script: &str) -> Self {
+        let (xvfb, session) = (Xvfb::start(), AccessibilityBus::start());
+        let agents = Agents::Browser(Chromium::start_in(&session, xvfb.display(), script));
+        Self { agents, _manager: None, xvfb, session: Some(session) }
     }
 
     /// The same in two windows of one browser: sixteen boxes of one X client.
     pub(crate) fn browser_with_two_windows() -> Self {
         let xvfb = Xvfb::start();
         let agents = Agents::Browser(Chromium::start_with_two_windows(xvfb.display()));
-        Self { agents, _manager: None, xvfb }
+        Self { agents, _manager: None, xvfb, session: None }
     }
 
     /// Two windows of one process with two text boxes each.
@@ -90,11 +101,27 @@ impl Stage {
         let xvfb = Xvfb::start();
         let manager = managed.then(|| Openbox::start(xvfb.display()));
         let agents = Agents::Texts(TextWindows::start(xvfb.display(), toolkit));
-        Self { agents, _manager: manager, xvfb }
+        Self { agents, _manager: manager, xvfb, session: None }
+    }
+
+    /// The same in a session with accessibility.
+    pub(crate) fn texts_that_tell(toolkit: Toolkit) -> Self {
+        let (xvfb, session) = (Xvfb::start(), AccessibilityBus::start());
+        let agents = Agents::Texts(TextWindows::start_in(&session, xvfb.display(), toolkit));
+        Self { agents, _manager: None, xvfb, session: Some(session) }
     }
 
     pub(crate) fn display(&self) -> &str {
         self.xvfb.display()
+    }
+
+    /// A root whose programs are in the session of the agents.
+    pub(crate) fn root(&self, config: &str) -> Root {
+        let root = Root::new(self.display(), config);
+        match &self.session {
+            Some(session) => root.in_session(session),
+            None => root,
+        }
     }
 
     /// How many agents there are.

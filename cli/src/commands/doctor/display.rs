@@ -111,5 +111,15 @@ fn screen(settings: &Settings) -> Vec<Check> {
         Err(why) => Check::warn("clipboard keeper", why.clone(), "check the owner and permissions of its folder"),
     };
     let manager = probe.window_manager.unwrap_or_else(|| "none, which is no hindrance".to_owned());
-    vec![display, Check::ok("screens", screens.join(", ")), Check::ok("window manager", manager), keeper]
+    let accessibility = match probe.accessibility {
+        true => "on: the input box inside a window is checked where its program tells of it",
+        false => "off: which input box inside a window takes the keys is not checked",
+    };
+    vec![
+        display,
+        Check::ok("screens", screens.join(", ")),
+        Check::ok("window manager", manager),
+        keeper,
+        Check::ok("accessibility", accessibility),
+    ]
 }

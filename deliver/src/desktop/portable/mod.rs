@@ -49,7 +49,7 @@ use self::system::System;
 use self::windows::Windows as Native;
 #[cfg(all(unix, not(target_os = "macos")))]
 use self::x11::X11 as Native;
-use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent};
+use super::{Bound, Chord, Desktop, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight, Unsent};
 use crate::MessageId;
 
 /// What this driver proves on this system, in a line for people.
@@ -166,7 +166,7 @@ impl Desktop for PortableDesktop {
         self.system.click()
     }
 
-    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<InputBox, Refusal> {
         self.system.await_focus(target, until)
     }
 

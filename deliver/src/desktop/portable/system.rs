@@ -6,7 +6,7 @@ use lock_core::{Moment, Permit};
 
 use crate::{
     MessageId,
-    desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent},
+    desktop::{Bound, Chord, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight, Unsent},
 };
 
 /// One system. [`super::PortableDesktop`] asks the permit and keeps the order: look, act, look again.
@@ -63,8 +63,8 @@ pub(super) trait System: Send {
     /// Presses and releases the left button where the pointer is.
     fn click(&mut self) -> Result<(), Refusal>;
 
-    /// Waits until keys go to the target.
-    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal>;
+    /// As [`crate::desktop::Desktop::await_focus`].
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<InputBox, Refusal>;
 
     /// Puts `text` on the clipboard.
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal>;

@@ -8,7 +8,7 @@ use super::{hands::Hands, system::System};
 use crate::{
     MessageId,
     desktop::{
-        Bound, Chord, Desktop as _, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent,
+        Bound, Chord, Desktop as _, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight, Unsent,
         x11::{KeyStroke, X11Desktop, XWayland, keeper::KeeperCommand},
     },
 };
@@ -102,7 +102,7 @@ impl System for X11 {
         self.eyes.note_released()
     }
 
-    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<InputBox, Refusal> {
         self.eyes.await_focus(target, until)
     }
 

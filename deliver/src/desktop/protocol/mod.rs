@@ -22,7 +22,7 @@ use lock_core::{Moment, Permit};
 use claim::Reached;
 pub use hindered::{Hindered, await_passed};
 
-use super::{Bound, Desktop, Fetched, Refusal, Sight, Step, Unsent};
+use super::{Bound, Desktop, Fetched, InputBox, Refusal, Sight, Step, Unsent};
 use crate::{Delivery, Evidence, JournalEntry, JournalError, Outcome, Reason, Stop};
 
 /// Makes one delivery. Blocking; every wait in it has a deadline. Where something that passes by itself was in the way and
@@ -186,9 +186,13 @@ impl Run<'_> {
 
     fn await_focus(&mut self, target: &Bound) -> Result<(), Failure> {
         let until = self.delivery.until.min(Moment::now() + self.delivery.agent.profile.focus_timeout);
-        self.desktop.await_focus(target, until)?;
-        // No system says which of several input boxes in one window takes the keys.
-        self.saw(Step::Focus, "keys go to the target's window; which input box inside it takes them is not checked");
+        let seen = match self.desktop.await_focus(target, until)? {
+            InputBox::Focused => {
+                "keys go to the target's window, and there to the input box at the point, as its program says"
+            }
+            InputBox::NotTold => "keys go to the target's window; which input box inside it takes them is not checked",
+        };
+        self.saw(Step::Focus, seen);
         Ok(())
     }
 

@@ -75,8 +75,9 @@ impl Desktop for Script {
     fn click(&mut self, _: &Permit<'_>, _: &Bound) -> Result<(), Refusal> {
         self.call("click")
     }
-    fn await_focus(&mut self, _: &Bound, _: Moment) -> Result<(), Refusal> {
-        self.call("focus")
+    fn await_focus(&mut self, _: &Bound, _: Moment) -> Result<InputBox, Refusal> {
+        self.call("focus")?;
+        Ok(InputBox::NotTold)
     }
     fn offer(&mut self, _: &Permit<'_>, _: &str, _: Selection) -> Result<(), Refusal> {
         self.call("offer")

@@ -12,8 +12,10 @@
 //! | press | all of this still holds; nobody grabs a device or the chord; then keys and ungrab in one write |
 //! | fetch | the target's own client was served the text after the keys were pressed, and the server passed it on |
 //!
-//! What X cannot tell: which of several text fields inside one window has the focus, and that a key was acted on.
+//! What X cannot tell: which of several input boxes inside one window has the focus, and that a key was acted on. The former
+//! many programs tell by accessibility, and then it is checked, too: before each key, not in one act with it.
 
+mod accessibility;
 mod atoms;
 mod bind;
 mod connection;
@@ -57,6 +59,7 @@ use x11rb::{
 };
 
 use self::{
+    accessibility::{Accessibility, FocusedBox},
     bind::Target,
     connection::{Display, During as _},
     fetch::{Offer, late},
@@ -69,7 +72,7 @@ use self::{
     screens::Screens,
     unsent::OnTarget,
 };
-use super::{Bound, Chord, Desktop, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent};
+use super::{Bound, Chord, Desktop, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight, Unsent};
 use crate::MessageId;
 
 pub use connection::XWayland;
@@ -97,6 +100,10 @@ pub struct X11Desktop {
     display: Display,
     keeper: KeeperClient,
     watch: Watch,
+    /// Where the session has a bus for it.
+    accessibility: Option<Accessibility>,
+    /// The input box that was seen to have the focus.
+    focused_box: Option<FocusedBox>,
     keyboard: Keyboard,
     /// The server has said that the keyboard's mapping changed.
     keyboard_is_stale: Cell<bool>,
@@ -144,6 +151,8 @@ impl X11Desktop {
             display,
             keeper,
             watch,
+            accessibility: Accessibility::connect(),
+            focused_box: None,
             keyboard,
             keyboard_is_stale: Cell::new(false),
             keyboard_state: 0,
@@ -240,10 +249,11 @@ impl Desktop for X11Desktop {
         self.click_target(permit, &target)
     }
 
-    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<InputBox, Refusal> {
         self.drain_events()?;
         let target = self.target(target)?;
-        self.await_focus_on(&target, until)
+        self.await_focus_on(&target, until)?;
+        self.await_box(&target, until)
     }
 
     fn offer(&mut self, permit: &Permit<'_>, text: &str, selection: Selection) -> Result<(), Refusal> {

@@ -59,6 +59,7 @@ impl X11Desktop {
     ) -> Result<Option<Unsent>, Refusal> {
         self.drain_events()?;
         let mut target = self.target(bound)?;
+        self.refuse_another_box(&target)?;
         let pressed = self.press_within_tries(permit, &mut target, chord, pastes);
         self.target = Some(target);
         match pressed {

@@ -3,6 +3,7 @@
 use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _};
 
 use super::{
+    accessibility::Accessibility,
     connection::{Display, During as _, NEEDED, unless_gone},
     keeper,
     screens::{Screen, Screens},
@@ -26,6 +27,8 @@ pub struct Probe {
     pub screens: Vec<Screen>,
     /// Whether a clipboard keeper of this user runs; `Err` as text when that cannot be told.
     pub keeper: Result<bool, String>,
+    /// Whether the session has an accessibility bus, on which programs may tell which of their input boxes has the focus.
+    pub accessibility: bool,
 }
 
 /// Looks at a display without touching anything; `None` is the one that DISPLAY names.
@@ -47,6 +50,7 @@ pub fn probe(display: Option<&str>) -> Result<Probe, Refusal> {
         window_manager: display.window_manager()?,
         screens: if has_monitors { Screens::read(&display)?.list } else { Vec::new() },
         keeper: keeper::is_running(&display.name).map_err(|error| error.to_string()),
+        accessibility: Accessibility::connect().is_some(),
         display: display.name,
     })
 }

@@ -18,7 +18,7 @@ use objc2_app_kit::NSPasteboard;
 
 use self::{accessibility::Permissions, keys::KeyStroke, window::Window};
 use super::{Finding, UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
-use crate::desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight};
+use crate::desktop::{Bound, Chord, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight};
 
 /// Looked at again this often: no event tells a program without windows where the focus is.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(5);
@@ -242,11 +242,11 @@ impl System for MacOs {
         self.hands()?.click()
     }
 
-    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<InputBox, Refusal> {
         loop {
             let focus = Self::refuse_unfocused(target);
             if focus.is_ok() || until.is_past() {
-                return focus;
+                return focus.map(|()| InputBox::NotTold);
             }
             std::thread::sleep(LOOK_AGAIN_AFTER);
         }

@@ -27,7 +27,7 @@ use self::{
 use super::{Finding, UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
 use crate::{
     MessageId,
-    desktop::{Bound, Chord, FetchRule, Fetched, Place, Refusal, Selection, Sight, Unsent, unsent::Note},
+    desktop::{Bound, Chord, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight, Unsent, unsent::Note},
 };
 
 /// Windows tells of a new foreground window a little later. So long before and after keys there must have been none.
@@ -293,12 +293,12 @@ impl System for Windows {
         self.hands.as_mut().ok_or(none)?.click()
     }
 
-    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<(), Refusal> {
+    fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<InputBox, Refusal> {
         loop {
             let window = self.target(target)?;
             let focus = Self::refuse_unfocused(window);
             if focus.is_ok() || until.is_past() {
-                return focus;
+                return focus.map(|()| InputBox::NotTold);
             }
             let seen = self.attendant.heard().foregrounds;
             let again = until.min(Moment::now() + LOOK_AGAIN_AFTER);
