@@ -68,7 +68,8 @@ impl Note {
 
     /// As it is once text of `id` was pasted at `point`. What was left there before was first.
     pub(crate) fn pasted(mut self, id: &MessageId, point: Point) -> Self {
-        if self.0.iter().all(|left| left.at != Some(point)) {
+        // One that was left here and may still stand everywhere says all that this one could.
+        if !self.0.iter().any(|left| left.at == Some(point) && left.emptied.is_empty()) {
             self.0.push(Left { of: Some(id.clone()), at: Some(point), emptied: Vec::new() });
         }
         self
@@ -165,6 +166,16 @@ mod tests {
     fn what_was_first_stays() {
         let twice = Note::default().pasted(&id("first"), HERE).pasted(&id("second"), HERE);
         assert_eq!(again(&twice).unsent_at(HERE), Some(id("first").into()));
+    }
+
+    #[test]
+    fn a_text_that_is_left_anew_may_stand_where_enter_was_pressed_before() {
+        let left = Note::default().pasted(&id("first"), HERE).pasted(&id("second"), THERE).emptied(THERE);
+        let anew = again(&left.pasted(&id("third"), HERE));
+        assert_eq!(anew.unsent_at(THERE), Some(id("third").into()));
+        assert_eq!(anew.unsent_at(HERE), Some(id("first").into()));
+        assert_eq!(anew.clone().pasted(&id("fourth"), HERE), anew, "it says no more");
+        assert_eq!(anew.emptied(HERE).text(), None);
     }
 
     #[test]
