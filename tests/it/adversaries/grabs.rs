@@ -116,8 +116,13 @@ pub(crate) fn held(bout: Bout) -> Tally {
         grab.take(&client, root);
         let sent = arena.send(nth % 2);
         let_go(&client, root);
-        assert_eq!(sent.exit, 7, "{grab:?}: {:?}", sent.receipt);
+        // Who had no time left to look, on a busy machine, says that.
+        let code = sent.receipt.reason.as_ref().map(|reason| reason.code.as_ref());
+        let fits = sent.exit == 7 || (sent.exit == 4 && code == Some("out_of_time"));
+        assert!(fits, "{grab:?}: exit {}, {:?}", sent.exit, sent.receipt);
     }
+    let blocked = arena.sent().iter().filter(|sent| sent.exit == 7).count();
+    assert!(blocked > 0, "no sender had the time to look");
     arena.verdict()
 }
 
