@@ -50,33 +50,51 @@ fn a_box_is_not_claimed_where_nobody_tells() {
     assert!(says(&receipt, NOT_CHECKED) && !says(&receipt, CHECKED), "{:?}", receipt.evidence);
 }
 
+/// The configuration of each driver, and an agent of its own.
+const DRIVERS: [(&str, usize); 2] = [("verified", 2), ("portable", 3)];
+
+fn root_by(driver: &str, stage: &Stage) -> Root {
+    stage.root(&format!("desktop.driver = \"{driver}\"\n{}", stage.config()))
+}
+
 /// To the X server all is well: the window has the focus, and its client will fetch the text.
 #[test]
 fn a_page_that_moves_its_focus_away_gets_no_text() {
     require!("Xvfb", "chromium", "dbus-daemon", "dbus-send", LAUNCHER);
-    let mut stage = Stage::browser_that_tells("boxes[1].addEventListener('focus', () => boxes[5].focus());");
-    let root = stage.root(&stage.config());
-    let (receipt, exit) = send(&root, 2, "must not come into the sixth box");
-    assert_eq!((receipt.state, code(&receipt), exit), (State::Rejected, "another_box", Some(4)), "{receipt}");
-    assert!(receipt.reason.is_some_and(|reason| reason.message.contains("Agent-6")), "who has it is named");
-
-    let (receipt, exit) = send(&root, 3, "to the third");
+    let moves = "for (const at of [1, 2]) boxes[at].addEventListener('focus', () => boxes[5].focus());";
+    let mut stage = Stage::browser_that_tells(moves);
+    for (driver, agent) in DRIVERS {
+        let (receipt, exit) = send(&root_by(driver, &stage), agent, "must not come into the sixth box");
+        assert_eq!(
+            (receipt.state, code(&receipt), exit),
+            (State::Rejected, "another_box", Some(4)),
+            "{driver}: {receipt}"
+        );
+        assert!(receipt.reason.is_some_and(|reason| reason.message.contains("Agent-6")), "who has it is named");
+    }
+    let (receipt, exit) = send(&stage.root(&stage.config()), 4, "to the fourth");
     assert_eq!((receipt.state, exit), (State::Submitted, Some(0)), "{receipt}");
     assert!(says(&receipt, CHECKED), "{:?}", receipt.evidence);
     let browser = stage.chromium();
     let messages = browser.wait_messages(1, Chromium::REPORTED_WITHIN);
-    assert_eq!(messages.iter().map(|message| message.index).collect::<Vec<_>>(), [2]);
+    assert_eq!(messages.iter().map(|message| message.index).collect::<Vec<_>>(), [3]);
     assert_eq!(browser.draft(5), "");
 }
 
 #[test]
 fn a_page_that_moves_its_focus_after_the_paste_gets_no_enter() {
     require!("Xvfb", "chromium", "dbus-daemon", "dbus-send", LAUNCHER);
-    let mut stage = Stage::browser_that_tells("boxes[1].addEventListener('input', () => boxes[5].focus());");
-    let root = stage.root(&stage.config());
-    let (receipt, exit) = send(&root, 2, "stays unsent");
-    assert_eq!((receipt.state, code(&receipt), exit), (State::Uncertain, "another_box", Some(5)), "{receipt}");
-    let browser = stage.chromium();
-    until(Chromium::REPORTED_WITHIN, "the draft is reported", || browser.draft(1) == "stays unsent");
-    assert_eq!(browser.messages(), []);
+    let moves = "for (const at of [1, 2]) boxes[at].addEventListener('input', () => boxes[5].focus());";
+    let mut stage = Stage::browser_that_tells(moves);
+    for (driver, agent) in DRIVERS {
+        let (receipt, exit) = send(&root_by(driver, &stage), agent, "stays unsent");
+        assert_eq!(
+            (receipt.state, code(&receipt), exit),
+            (State::Uncertain, "another_box", Some(5)),
+            "{driver}: {receipt}"
+        );
+        let browser = stage.chromium();
+        until(Chromium::REPORTED_WITHIN, "the draft is reported", || browser.draft(agent - 1) == "stays unsent");
+        assert_eq!(browser.messages(), []);
+    }
 }

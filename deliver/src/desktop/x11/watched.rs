@@ -78,6 +78,7 @@ impl X11Desktop {
     pub(in crate::desktop) fn may_press(&mut self, bound: &Bound, chord: &Chord) -> Result<Vec<KeyStroke>, Refusal> {
         self.drain_events()?;
         let mut target = self.target(bound)?;
+        self.refuse_another_box(&target)?;
         self.await_firm(&target)?;
         // While a window manager that grabs clicks has not let our own go, its button counts as held.
         self.while_grabs_pass(|driver| driver.display.ask_for_grabs(driver.probe_window)?.refuse())?;
