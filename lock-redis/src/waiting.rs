@@ -134,8 +134,8 @@ impl Client {
     /// One key's batch. What the server says goes to each waiter; they are rung if there is something to see.
     async fn refresh(&self, batch: &[Arc<Waiter>]) -> Result<(), Trouble> {
         let Some(first) = batch.first() else { return Ok(()) };
-        let requests: Vec<String> = batch.iter().map(|waiter| waiter.request.id.to_string()).collect();
-        let answered = self.link.call(&REFRESH, &Keys::of(&self.link.config, &first.key), &requests).await;
+        let tickets: Vec<String> = batch.iter().map(|waiter| waiter.ticket()).collect();
+        let answered = self.link.call(&REFRESH, &Keys::of(&self.link.config, &first.key), &tickets).await;
         let answer = answered.inspect_err(|_| batch.iter().for_each(|waiter| waiter.fails()))?;
         let standings = reply::list(&answer.value).filter(|list| list.len() == batch.len());
         let standings: Option<Vec<Standing>> = standings.and_then(|list| list.iter().map(Standing::read).collect());
@@ -172,6 +172,11 @@ impl Client {
 }
 
 impl Waiter {
+    /// As it stands in line: `member` of `lua/queue.lua`.
+    fn ticket(&self) -> String {
+        format!("{}{:016}{}", class_of(self.request.priority), self.news().number, self.request.id)
+    }
+
     /// The server could not be asked, or its word does not count.
     fn fails(&self) {
         self.news().failing_since.get_or_insert_with(Moment::now);

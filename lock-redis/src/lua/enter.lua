@@ -13,8 +13,10 @@ local held = settle()
 if held and held.request == request then
   return take(held)
 end
-if redis.call('HEXISTS', WAITERS, request) == 1 then
-  return queued(request, held)
+local known = redis.call('HGET', WAITERS, request)
+if known then
+  known = cjson.decode(known)
+  return standings(held)(known.class, tonumber(known.number), request)
 end
 if redis.call('ZSCORE', GONE, request) then
   return { 'withdrawn' }
@@ -42,4 +44,4 @@ end
 redis.call('ZADD', LINE, 0, member(class, number, request))
 redis.call('HSET', WAITERS, request, cjson.encode(asked))
 redis.call('ZADD', HEARD, text(NOW), request)
-return queued(request, held)
+return standings(held)(class, number, request)

@@ -121,10 +121,12 @@ local function take(held)
   return { 'granted', held.token, held.number }
 end
 
--- { 'queued', number, how many go first, milliseconds until the holder's end if this is the head of the line, else -1 }.
-local function queued(request, held)
-  local asked = cjson.decode(redis.call('HGET', WAITERS, request))
-  local head = next_in_line() == request
-  return { 'queued', asked.number, text(ahead(asked.class, tonumber(asked.number), request)),
-    head and held and text(held.ends - NOW) or '-1' }
+-- Gives the function that says how a ticket stands: { 'queued', number, how many go first, milliseconds until the holder's
+-- end if this is the head of the line, else -1 }. Made once for all tickets of a script, when nothing changes any more.
+local function standings(held)
+  local head, ahead = next_in_line(), places()
+  return function(class, number, request)
+    return { 'queued', text(number), text(ahead(class, number, request)),
+      head == request and held and text(held.ends - NOW) or '-1' }
+  end
 end

@@ -42,33 +42,48 @@ local function next_in_line(except)
   return nil
 end
 
--- How many go before a ticket in line if nobody else comes: its place in queue::order.
-local function ahead(class, number, request)
-  local own = member(class, number, request)
-  local bounds = {}
-  for at, eldest in ipairs(redis.call('ZRANGE', AGED, 0, -1)) do
-    bounds[at] = { limit = eldest:sub(1, 16), ticket = eldest:sub(17, 17) .. eldest:sub(1, 16) .. eldest:sub(18) }
+-- Gives the function that says of a ticket how many go before it if nobody else comes: its place in queue::order. Made once
+-- for all tickets of a script, as it reads all aged ones; a ticket costs four counts then, however long the line is.
+local function places()
+  -- An aged ticket goes with all that are not behind it in either order: those of its class and of better ones with numbers
+  -- up to its own. Then the next aged one binds. For each class, the numbers of those that bind it, ascending:
+  local limits = { [0] = {}, {}, {}, {} }
+  local eldest_first = redis.call('ZRANGE', AGED, 0, -1)
+  for _, eldest in ipairs(eldest_first) do
+    for class = 0, tonumber(eldest:sub(17, 17)) do
+      table.insert(limits[class], eldest:sub(1, 16))
+    end
   end
-  if #bounds == 0 then
-    return redis.call('ZLEXCOUNT', LINE, '-', '(' .. own)
-  end
-  -- An aged ticket goes with all that are not behind it in either order; then the next aged one binds.
-  local function group(ticket)
-    for at, bound in ipairs(bounds) do
-      if ticket:sub(2, 17) <= bound.limit and ticket <= bound.ticket then
-        return at
+  -- Where the first one is that is not below `digits`.
+  local function find(numbers, digits)
+    local low, high = 1, #numbers + 1
+    while low < high do
+      local middle = math.floor((low + high) / 2)
+      if numbers[middle] < digits then
+        low = middle + 1
+      else
+        high = middle
       end
     end
-    return #bounds + 1
+    return low
   end
-  local own_group, count = group(own), 0
-  for _, ticket in ipairs(redis.call('ZRANGE', LINE, 0, -1)) do
-    local its = group(ticket)
-    if its < own_group or (its == own_group and ticket < own) then
-      count = count + 1
+  return function(class, number, request)
+    if #eldest_first == 0 then
+      return redis.call('ZLEXCOUNT', LINE, '-', '(' .. member(class, number, request))
     end
+    local digits = string.format('%016.0f', number)
+    -- The aged ticket that it goes with.
+    local with = limits[class][find(limits[class], digits)] or BEHIND
+    local count = redis.call('ZLEXCOUNT', LINE, '[' .. class, '(' .. class .. digits)
+    for other = 0, 3 do
+      -- Better ones go with the same one, and worse ones with one that is elder.
+      local last = other < class and with or other > class and limits[other][find(limits[other], with) - 1]
+      if last then
+        count = count + redis.call('ZLEXCOUNT', LINE, '[' .. other, '[' .. other .. last .. BEHIND)
+      end
+    end
+    return count
   end
-  return count
 end
 
 -- Counts a grant to `number` for all that asked before it. Each ticket is counted PASSED_MAX times at most, so a grant

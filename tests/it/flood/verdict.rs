@@ -73,12 +73,13 @@ pub(super) fn judge(name: &str, mut turns: Vec<Turn>, memory: &[Memory], tasks: 
     let longest = turns.iter().map(|turn| turn.since - turn.asked).max().unwrap_or(0);
     let span = turns[turns.len() - 1].until - turns[0].since;
     let fair = span as f64 / turns.len() as f64 * tasks as f64;
+    let pause = turns.windows(2).map(|pair| (pair[1].since - pair[0].until, pair[0].until)).max().unwrap_or((0, 0));
     let growth = memory.iter().map(|m| m.end_kib.saturating_sub(m.half_kib)).max().unwrap_or(0);
     let inversions = turns.windows(2).filter(|pair| pair[0].ticket > pair[1].ticket).count();
     println!(
         "{name}: {tasks} tasks in {} processes, {} turns in {:.1?}; longest wait {:.2?}, {:.2} of the fair share {:.2?}; at \
-         most {most} others served before ({:.2} of the fair share); {inversions} grants out of ticket order; memory of a \
-         process up to {} KiB, grown by at most {growth} KiB",
+         most {most} others served before ({:.2} of the fair share); longest pause of the whole line {:.2?}, {:.1?} after the \
+         first grant; {inversions} grants out of ticket order; memory of a process up to {} KiB, grown by at most {growth} KiB",
         memory.len(),
         turns.len(),
         Duration::from_nanos(span),
@@ -86,6 +87,8 @@ pub(super) fn judge(name: &str, mut turns: Vec<Turn>, memory: &[Memory], tasks: 
         longest as f64 / fair,
         Duration::from_nanos(fair as u64),
         most as f64 / tasks as f64,
+        Duration::from_nanos(pause.0),
+        Duration::from_nanos(pause.1 - turns[0].since),
         memory.iter().map(|m| m.end_kib).max().unwrap_or(0),
     );
     assert!(most <= 2 * tasks, "{name}: one waited while {most} others were served, of {tasks}");
