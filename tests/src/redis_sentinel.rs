@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::probe::{READY_WITHIN, until};
 use crate::process::{Ending, Process};
 use crate::program::{fresh_folder, isolated};
-use crate::redis_server::free_port;
+use crate::redis_server::{free_port, program};
 
 /// A running Sentinel on the loopback interface, that decides alone.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl RedisSentinel {
             silence.as_millis()
         );
         std::fs::write(&config, text).expect("the configuration is written");
-        let mut command: Command = isolated("redis-server", home.path());
+        let mut command: Command = isolated(program(), home.path());
         command.arg(&config).arg("--sentinel");
         let process = Process::start_ending(command, Ending::Kill);
         let sentinel = Self { port, _process: process, home };

@@ -1,5 +1,6 @@
 //! A real Redis server, alone in a folder of its own.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -120,12 +121,18 @@ impl RedisServer {
     }
 }
 
+/// The server that is tested against: `redis-server`, or what `TALKSTICK_TEST_REDIS_SERVER` names: another version, a Valkey.
+pub fn program() -> OsString {
+    std::env::var_os("TALKSTICK_TEST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+}
+
 fn socket(home: &TempDir) -> PathBuf {
     home.path().join("redis.sock")
 }
 
 fn command(within: &[String], home: &TempDir, options: &[String]) -> Command {
-    let mut words = within.iter().map(String::as_str).chain(["redis-server"]);
+    let program = program();
+    let mut words = within.iter().map(OsStr::new).chain([program.as_os_str()]);
     let mut command = isolated(words.next().expect("at least one"), home.path());
     command.args(words);
     command.args(["--port", "0", "--unixsocket"]).arg(socket(home)).arg("--dir").arg(home.path());
