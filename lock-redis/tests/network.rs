@@ -13,7 +13,7 @@ use lock_redis::RedisLock;
 use tests::{
     probe::READY_WITHIN,
     proxy::{Pass, Proxy},
-    redis_server::RedisServer,
+    redis_server::{RedisServer, with_debug},
     require,
 };
 
@@ -234,7 +234,7 @@ async fn the_holder_on_a_stopped_server_knows_before_the_next_one_holds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_holder_on_a_sleeping_server_knows_before_the_next_one_holds() {
     require!("redis-server", "redis-cli");
-    let site = Site::with(&["--enable-debug-command", "local"]).await;
+    let site = Site::with(&with_debug()).await;
     let mut asleep = None;
     let sleep = |site: &mut Site| {
         let url = site.server.url().replace("redis+unix://", "unix://");

@@ -1,7 +1,9 @@
 //! A real Redis Cluster: masters that keep a share of the slots each.
 
+use std::net::TcpListener;
+
 use crate::probe::{READY_WITHIN, until, until_some};
-use crate::redis_server::{RedisServer, free_port};
+use crate::redis_server::{RedisServer, free_port, major_version};
 
 /// How many slots a Cluster has.
 const SLOTS: usize = 16384;
@@ -25,14 +27,17 @@ pub struct ClusterNode {
 
 impl ClusterNode {
     fn start(options: &[String]) -> Self {
-        let (port, bus_port) = (free_port(), free_port());
+        let (port, bus_port) = free_ports();
         let (own, bus) = (port.to_string(), bus_port.to_string());
         // A node names the one port that the bus is configured for: with TLS no other is needed.
         let tls = options.iter().any(|option| option == "--tls-cluster");
         let clients = if tls { ["--port", "0", "--tls-port", &own] } else { ["--bind", "127.0.0.1", "--port", &own] };
-        let node = ["--cluster-enabled", "yes", "--cluster-port", &bus];
-        let options: Vec<&str> = clients.into_iter().chain(node).chain(options.iter().map(String::as_str)).collect();
-        let server = RedisServer::start_with(&options);
+        let mut all: Vec<&str> = clients.into_iter().chain(["--cluster-enabled", "yes"]).collect();
+        if has_bus_port() {
+            all.extend(["--cluster-port", &bus]);
+        }
+        all.extend(options.iter().map(String::as_str));
+        let server = RedisServer::start_with(&all);
         let id = server.tell(&["CLUSTER", "MYID"]);
         Self { server, port, bus_port, id }
     }
@@ -59,9 +64,11 @@ impl RedisCluster {
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let nodes: Vec<ClusterNode> = (0..masters).map(|_| ClusterNode::start(&options)).collect();
         for (at, node) in nodes.iter().enumerate() {
-            let (first, end) = (at * SLOTS / masters, (at + 1) * SLOTS / masters);
             node.server.tell(&["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()]);
-            node.server.tell(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &(end - 1).to_string()]);
+            let slots: Vec<String> =
+                (at * SLOTS / masters..(at + 1) * SLOTS / masters).map(|slot| slot.to_string()).collect();
+            let add = ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str));
+            assert_eq!(node.server.tell(&add.collect::<Vec<_>>()), "OK");
         }
         let cluster = Self { nodes, options };
         cluster.nodes[1..].iter().for_each(|node| cluster.meet(node));
@@ -184,6 +191,26 @@ impl RedisCluster {
         // The new keeper first: the old one sends everybody there.
         for at in [to, from] {
             assert_eq!(self.nodes[at].server.tell(&words), "OK");
+        }
+    }
+}
+
+/// Whether the port of the bus can be chosen; before Redis 7 it is always that of the node and 10000.
+fn has_bus_port() -> bool {
+    major_version() >= 7
+}
+
+/// A node's own port, and that of its bus.
+fn free_ports() -> (u16, u16) {
+    if has_bus_port() {
+        return (free_port(), free_port());
+    }
+    loop {
+        let port = free_port();
+        if let Some(bus) = port.checked_add(10000)
+            && TcpListener::bind(("127.0.0.1", bus)).is_ok()
+        {
+            return (port, bus);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 use crate::probe::{READY_WITHIN, until};
 use crate::process::{Ending, Process};
 use crate::program::{fresh_folder, isolated};
+use crate::require::require_that;
 
 /// A running redis-server on a unix socket, without persistence unless told otherwise.
 ///
@@ -121,9 +123,63 @@ impl RedisServer {
     }
 }
 
-/// The server that is tested against: `redis-server`, or what `TALKSTICK_TEST_REDIS_SERVER` names: another version, a Valkey.
+/// Names another server to test against: another version, a Valkey.
+const PROGRAM: &str = "TALKSTICK_TEST_REDIS_SERVER";
+
+/// The server that is tested against.
 pub fn program() -> OsString {
-    std::env::var_os("TALKSTICK_TEST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+    std::env::var_os(PROGRAM).unwrap_or_else(|| "redis-server".into())
+}
+
+/// Its major version: options and commands that only tests need have come since 6.2.
+///
+/// # Panics
+/// When it does not say one.
+pub fn major_version() -> u32 {
+    static MAJOR: LazyLock<u32> = LazyLock::new(|| {
+        let said = Command::new(program()).arg("--version").output().expect("redis-server starts");
+        let said = String::from_utf8_lossy(&said.stdout);
+        let digits = said.split_once(" v=").and_then(|(_, rest)| rest.split('.').next());
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no version in: {said}"))
+    });
+    *MAJOR
+}
+
+/// Returns from the calling test, loudly, when the server that is tested against was built without TLS.
+#[macro_export]
+macro_rules! require_tls {
+    () => {
+        if !$crate::redis_server::speaks_tls() {
+            return;
+        }
+    };
+}
+
+/// Whether it was built with TLS; says on the terminal when not.
+///
+/// # Panics
+/// When it was not, and is the installed one, and the environment has `CI`.
+pub fn speaks_tls() -> bool {
+    // Without certificates it does not start; without TLS it says something else.
+    let home = fresh_folder();
+    let tried = isolated(program(), home.path()).args(["--port", "0", "--tls-port", "1"]).output();
+    let tried = tried.expect("redis-server starts");
+    let said = String::from_utf8_lossy(&[tried.stdout, tried.stderr].concat()).into_owned();
+    if said.contains("Failed to configure TLS") {
+        return true;
+    }
+    let why = format!("{} speaks no TLS", program().display());
+    if std::env::var_os(PROGRAM).is_none() {
+        return require_that(Err(why));
+    }
+    // Written to the stream itself: the test runner swallows what `eprintln!` says in a test that passes.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {}: {why}", std::thread::current().name().unwrap_or("a test"));
+    false
+}
+
+/// The options that allow DEBUG, which 6.2 allows always.
+pub fn with_debug() -> Vec<&'static str> {
+    if major_version() < 7 { Vec::new() } else { vec!["--enable-debug-command", "local"] }
 }
 
 fn socket(home: &TempDir) -> PathBuf {

@@ -5,7 +5,7 @@ use std::{thread::JoinHandle, time::Duration};
 use lock_core::Moment;
 use tests::{
     proxy::{Pass, Proxy},
-    redis_server::RedisServer,
+    redis_server::{RedisServer, with_debug},
 };
 
 use crate::{
@@ -105,7 +105,7 @@ impl Site {
     pub(crate) fn open(dice: &mut Dice) -> Self {
         let persists = dice.roll(2) == 0;
         let ttl = Duration::from_millis([300, 1000, 2000][usize::try_from(dice.roll(3)).unwrap()]);
-        let mut options = vec!["--enable-debug-command", "local"];
+        let mut options = with_debug();
         if persists {
             options.extend(["--appendonly", "yes", "--appendfsync", "always"]);
         }

@@ -4,7 +4,7 @@ use lock_redis::{Address, Password, Persistence, RedisConfig, RedisLock};
 use tests::{
     redis_cluster::RedisCluster,
     redis_server::{RedisServer, free_port},
-    require,
+    require, require_tls,
 };
 
 use crate::{
@@ -70,6 +70,7 @@ async fn users_and_rights_on_a_cluster_and_what_is_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_speaks_tls() {
     require!("redis-server", "redis-cli", "openssl");
+    require_tls!();
     let papers = Papers::issue();
     let files = papers.options();
     let how = ["--tls-cluster", "yes", "--tls-auth-clients", "no", "--cluster-node-timeout", "30000"];

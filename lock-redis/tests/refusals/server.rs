@@ -43,7 +43,7 @@ async fn a_read_only_replica() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_of_somebody_else_keeps_it_busy() {
     require!("redis-server", "redis-cli");
-    let server = RedisServer::start_with(&["--busy-reply-threshold", "50"]);
+    let server = RedisServer::start_with(&["--lua-time-limit", "50"]);
     let lock = open(&server).await;
     let url = server.url().replace("redis+unix://", "unix://");
     let stranger = std::thread::spawn(move || {

@@ -6,7 +6,7 @@ use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, LockKey};
 use lock_redis::{Password, Persistence, RedisConfig, RedisLock};
 use tests::{
     redis_server::{RedisServer, free_port},
-    require,
+    require, require_tls,
 };
 
 use crate::{refused, rights::a_whole_life};
@@ -84,6 +84,7 @@ fn url(scheme: &str, host: &str, port: u16) -> RedisConfig {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_over_tls_and_a_server_that_is_not_trusted() {
     require!("redis-server", "redis-cli", "openssl");
+    require_tls!();
     let (papers, port) = (Papers::issue(), free_port());
     let _server = papers.server(port, "no");
     let trusting = |host| {
@@ -105,6 +106,7 @@ async fn a_lock_over_tls_and_a_server_that_is_not_trusted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_asks_for_a_client_s_certificate() {
     require!("redis-server", "redis-cli", "openssl");
+    require_tls!();
     let (papers, port) = (Papers::issue(), free_port());
     let _server = papers.server(port, "yes");
     let mut config = url("rediss", "127.0.0.1", port);
@@ -122,6 +124,7 @@ async fn a_server_that_asks_for_a_client_s_certificate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_server_serves_the_documented_user() {
     require!("redis-server", "redis-cli", "openssl");
+    require_tls!();
     let page = include_str!("../../../docs/deploy-redis.md");
     let settings = page.split("```conf\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let (papers, port) = (Papers::issue(), free_port());
