@@ -68,8 +68,8 @@ pub(crate) fn check_built(settings: &Settings) -> Result<(), CommandError> {
     }
     let built = built.join(", ");
     let error = match wanted.scheme() {
-        "sqlite" | "redis" | "rediss" | "redis+unix" | "redis+sentinel" | "redis+cluster" | "rediss+cluster"
-        | "redis+quorum" | "rediss+quorum" => {
+        "sqlite" | "redis" | "rediss" | "redis+unix" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
+        | "rediss+cluster" | "redis+quorum" | "rediss+quorum" => {
             CommandError::not_built_as(format!("the backend `{}` is not built yet; built are {built}", wanted.scheme()))
         }
         scheme => CommandError::config(format!("the backend `{scheme}` is unknown; built are {built}")),

@@ -45,6 +45,9 @@ pub(crate) const SETTING_PREFIX: &str = "TALKSTICK__";
 /// The password for the Redis server, where `redis.password_file` is not set. No child of `run` gets it.
 pub(crate) const REDIS_PASSWORD: &str = "TALKSTICK_REDIS_PASSWORD";
 
+/// The password for the Sentinels, where `redis.sentinel_password_file` is not set. No child of `run` gets it.
+pub(crate) const REDIS_SENTINEL_PASSWORD: &str = "TALKSTICK_REDIS_SENTINEL_PASSWORD";
+
 /// Set for the child of `run`, and read by a `send` or `run` below it: the leases it may work under.
 pub(crate) const HELD: &str = lock_core::HELD_VARIABLE;
 /// Set for the child of `run`: the key.
@@ -87,7 +90,8 @@ pub(crate) fn secrets() -> Vec<(String, Option<String>)> {
     let name = format!("{SETTING_PREFIX}LOCK__BACKEND");
     let stripped = text(&name).and_then(|url| crate::settings::without_credentials(&url));
     let url = stripped.map(|url| (name, Some(url)));
-    [(REDIS_PASSWORD.to_owned(), None)].into_iter().chain(url).collect()
+    let passwords = [REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD].map(|name| (name.to_owned(), None));
+    passwords.into_iter().chain(url).collect()
 }
 
 /// All settings given by environment: the part of the name behind the prefix, and the value. Values that are not UTF-8

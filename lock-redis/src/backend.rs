@@ -31,11 +31,12 @@ use crate::{
 pub(crate) const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// The schemes of its URLs.
-pub const SCHEMES: [&str; 8] = [
+pub const SCHEMES: [&str; 9] = [
     "redis",
     "rediss",
     "redis+unix",
     "redis+sentinel",
+    "rediss+sentinel",
     "redis+cluster",
     "rediss+cluster",
     "redis+quorum",

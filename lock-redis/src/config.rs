@@ -49,12 +49,15 @@ pub enum Address {
     },
     /// `redis+unix:///path/of/socket`.
     Unix(PathBuf),
-    /// `redis+sentinel://host:port,host:port/master`: wherever these Sentinels say that the master is.
+    /// `redis+sentinel://host:port,host:port/master`, or with TLS `rediss+sentinel://`: wherever these Sentinels say that the
+    /// master is.
     Sentinel {
         /// Names or addresses of their hosts, and their ports.
         sentinels: Vec<(String, u16)>,
         /// How they call the master.
         master: String,
+        /// Whether to speak TLS, to them and to the master.
+        tls: bool,
     },
     /// `redis+cluster://host:port,host:port`, or with TLS `rediss+cluster://`: the Cluster that these nodes belong to.
     Cluster {
@@ -81,8 +84,9 @@ impl fmt::Display for Address {
                 write!(f, "{scheme}://{}", place(host, *port))
             }
             Self::Unix(path) => write!(f, "redis+unix://{}", path.display()),
-            Self::Sentinel { sentinels, master } => {
-                write!(f, "redis+sentinel://{}/{master}", all_places(sentinels))
+            Self::Sentinel { sentinels, master, tls } => {
+                let scheme = if *tls { "rediss" } else { "redis" };
+                write!(f, "{scheme}+sentinel://{}/{master}", all_places(sentinels))
             }
             Self::Cluster { seeds, tls } => {
                 let scheme = if *tls { "rediss" } else { "redis" };
@@ -125,6 +129,10 @@ pub struct RedisConfig {
     pub user: Option<String>,
     /// The user's password.
     pub password: Option<Password>,
+    /// The ACL user at the Sentinels; `default` unless set.
+    pub sentinel_user: Option<String>,
+    /// That user's password.
+    pub sentinel_password: Option<Password>,
     /// Certificates.
     pub tls: TlsFiles,
     /// What all keys and channels begin with. No braces: they would take the place of a lock's own hash tag.
@@ -149,6 +157,8 @@ impl RedisConfig {
             database: 0,
             user: None,
             password: None,
+            sentinel_user: None,
+            sentinel_password: None,
             tls: TlsFiles::default(),
             prefix: PREFIX_DEFAULT.to_owned(),
             timeout: TIMEOUT_DEFAULT,

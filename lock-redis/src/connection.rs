@@ -13,7 +13,11 @@ use crate::reply::{list, text};
 #[derive(Clone)]
 pub(crate) enum Connection {
     /// The one server.
-    Server(MultiplexedConnection),
+    Server {
+        server: MultiplexedConnection,
+        /// The Sentinel that tells of another master, for as long as this is here.
+        _told_by: Option<MultiplexedConnection>,
+    },
     /// Whichever node keeps the keys.
     Cluster {
         nodes: ClusterConnection,
@@ -32,10 +36,14 @@ pub(crate) enum Node {
 }
 
 impl Connection {
+    pub(crate) const fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster { .. })
+    }
+
     /// Runs a command that names its keys, where they are.
     pub(crate) async fn call(&mut self, command: &Cmd) -> Result<Value, RedisError> {
         match self {
-            Self::Server(server) => command.query_async(server).await,
+            Self::Server { server, .. } => command.query_async(server).await,
             Self::Cluster { nodes, .. } => command.query_async(nodes).await,
         }
     }
@@ -54,7 +62,7 @@ impl Connection {
     /// Hears a channel. On a Cluster any node will do, for each of them has all messages.
     pub(crate) async fn subscribe(&mut self, channel: &str) -> Result<(), RedisError> {
         match self {
-            Self::Server(server) => server.subscribe(channel).await,
+            Self::Server { server, .. } => server.subscribe(channel).await,
             Self::Cluster { nodes, .. } => nodes.subscribe(channel).await,
         }
     }

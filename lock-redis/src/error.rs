@@ -33,6 +33,16 @@ pub(crate) enum Trouble {
     ClientUnknown { server: String, source: RedisError },
     #[error("{server} does not speak TLS; use redis:// for it, or the port where it does")]
     NoTls { server: String, source: RedisError },
+    #[error(
+        "the Sentinels of {server} refuse user `{user}` with this password; set `redis.sentinel_user`, and \
+         `redis.sentinel_password_file` or TALKSTICK_REDIS_SENTINEL_PASSWORD: they have their own"
+    )]
+    WrongSentinelPassword { server: String, user: String },
+    #[error(
+        "the Sentinels of {server} want a password of their own; set `redis.sentinel_password_file` or \
+         TALKSTICK_REDIS_SENTINEL_PASSWORD (and `redis.sentinel_user` for an ACL user)"
+    )]
+    NoSentinelPassword { server: String },
     #[error("no Sentinel of {server} can be asked for the master; check their addresses")]
     NoSentinel { server: String, source: RedisError },
     #[error(
@@ -126,7 +136,10 @@ pub(crate) enum Trouble {
     OutOfMemory { server: String, what: String },
     #[error("a script of somebody else keeps {server} busy: {what}; end it with SCRIPT KILL")]
     Busy { server: String, what: String },
-    #[error("{server} was told to end our script {script}: {what}; nothing is known of its effect")]
+    #[error(
+        "{server} was told to end our script {script} (SCRIPT KILL): {what}; it had written nothing, so ask again; if the server \
+         was busy with it for long, see how many wait, and SLOWLOG GET"
+    )]
     Killed { server: String, script: &'static str, what: String },
     #[error("{server} answered {script} with an error")]
     Refused { server: String, script: &'static str, source: RedisError },
@@ -182,6 +195,7 @@ impl Trouble {
                 | Self::Circle { .. }
                 | Self::Loading { .. }
                 | Self::Busy { .. }
+                | Self::Killed { .. }
                 | Self::NoMajority { .. }
                 | Self::Divided { .. }
                 | Self::Young { .. }
@@ -215,6 +229,9 @@ impl Trouble {
             (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS") => Self::WrongPassword { server, user },
             (_, "NOAUTH") => Self::NoPassword { server },
             (_, "OOM") => Self::OutOfMemory { server, what },
+            // Before Redis 7 an error from inside a script has its code within the text.
+            _ if what.contains(": -READONLY ") => Self::Replica { server },
+            _ if what.contains(": -OOM ") => Self::OutOfMemory { server, what },
             (_, "BUSY") => Self::Busy { server, what },
             // Errors from inside a script carry their own code in the text.
             _ if ["NOPERM", "ACL failure", "The user executing the script can't"]

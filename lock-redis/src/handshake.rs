@@ -46,12 +46,16 @@ const fn is_about_the_client(alert: AlertDescription) -> bool {
 
 const fn advice(config: &RedisConfig) -> &'static str {
     match (&config.address, &config.tls.client) {
-        (Address::Tcp { tls: false, .. } | Address::Cluster { tls: false, .. }, _) => {
-            "if it speaks TLS there, use rediss:// (rediss+cluster://)"
-        }
-        (Address::Tcp { tls: true, .. } | Address::Cluster { tls: true, .. }, None) => {
-            "it may want a client's certificate (`redis.cert_file`, `redis.key_file`), or speak no TLS there"
-        }
+        (
+            Address::Tcp { tls: false, .. }
+            | Address::Sentinel { tls: false, .. }
+            | Address::Cluster { tls: false, .. },
+            _,
+        ) => "if it speaks TLS there, use rediss:// (rediss+sentinel://, rediss+cluster://)",
+        (
+            Address::Tcp { tls: true, .. } | Address::Sentinel { tls: true, .. } | Address::Cluster { tls: true, .. },
+            None,
+        ) => "it may want a client's certificate (`redis.cert_file`, `redis.key_file`), or speak no TLS there",
         _ => "its log may say why",
     }
 }

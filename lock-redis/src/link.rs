@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -69,6 +69,8 @@ struct Ear {
     broken: AtomicU64,
     /// How many of them were followed by a new subscription.
     mended: AtomicU64,
+    /// A Sentinel has named another master than the one that is connected to.
+    switched: AtomicBool,
 }
 
 impl Link {
@@ -198,15 +200,16 @@ impl Link {
         }
         let _one_at_a_time = self.connecting.lock().await;
         if let Some(mut live) = self.current() {
-            if live.hears() || self.hear_again(&mut live).await {
+            if live.hears() || (live.connection.is_cluster() && self.hear_again(&mut live).await) {
                 return Ok(live);
             }
             self.forget(&live);
         }
         let (server, ear) = (Arc::clone(&self.server), Arc::<Ear>::default());
         let hears = hears(Arc::clone(&self.line), Arc::clone(&ear));
+        let switched = switched(Arc::clone(&self.line), Arc::clone(&ear));
         // On lock-core's runtime, where the connection is served also when the caller's is blocked or ends.
-        let connecting = background::handle()?.spawn(async move { server.connect(hears).await });
+        let connecting = background::handle()?.spawn(async move { server.connect(hears, switched).await });
         let connection = connecting.await.map_err(|_| Trouble::Background)??;
         let live = Live { connection, since: Moment::now(), ear };
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
@@ -239,10 +242,10 @@ impl Link {
 }
 
 impl Live {
-    /// A single server's subscription ends with its connection, which the next call finds out.
+    /// A single server's subscription ends with its connection, which the next call finds out; but it may be the master no more.
     fn hears(&self) -> bool {
         match self.connection {
-            Connection::Server(_) => true,
+            Connection::Server { .. } => !self.ear.switched.load(Ordering::Acquire),
             Connection::Cluster { .. } => {
                 self.ear.mended.load(Ordering::Acquire) == self.ear.broken.load(Ordering::Acquire)
             }
@@ -283,5 +286,13 @@ fn hears(line: Arc<Line>, ear: Arc<Ear>) -> impl Fn(PushInfo) -> Result<(), std:
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Has everybody look for themselves, on the new master.
+fn switched(line: Arc<Line>, ear: Arc<Ear>) -> impl Fn() + Clone + Send + Sync + 'static {
+    move || {
+        ear.switched.store(true, Ordering::Release);
+        line.wake_all();
     }
 }

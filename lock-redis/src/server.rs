@@ -11,12 +11,12 @@ use redis::{
 
 use crate::{
     cluster,
-    config::{Address, RedisConfig},
+    config::{Address, Password, RedisConfig},
     connection::Connection,
     error::{Trouble, VERSION_MIN},
     handshake,
     reply::text,
-    sentinel,
+    sentinel::{Master, Sentinels},
 };
 
 /// What the errors of connecting name in the place of a script.
@@ -43,17 +43,24 @@ impl Server {
         Ok(Self { config, client, channel })
     }
 
-    /// Connects, within the timeout. `push` hears the wake-ups, and the end of the connection.
+    /// Connects, within the timeout. `push` hears the wake-ups, and the end of the connection; `switched` that a Sentinel names
+    /// another master than this one.
     ///
     /// Must run on a tokio runtime: the connection lives there.
-    pub(crate) async fn connect(&self, push: impl AsyncPushSender) -> Result<Connection, Trouble> {
-        let client = match (&self.client, &self.config.address) {
-            (None, Address::Sentinel { sentinels, master }) => {
-                Some(client(&self.config, &sentinel::master(&self.config, sentinels, master).await?)?)
+    pub(crate) async fn connect(
+        &self,
+        push: impl AsyncPushSender,
+        switched: impl Fn() + Clone + Send + Sync + 'static,
+    ) -> Result<Connection, Trouble> {
+        let (client, told_by) = match (&self.client, &self.config.address) {
+            (None, Address::Sentinel { sentinels, master: name, tls }) => {
+                let sentinels = Sentinels { config: &self.config, places: sentinels, tls: *tls, name };
+                let Master { address, told_by } = sentinels.master(switched).await?;
+                (Some(client(&self.config, &address)?), Some(told_by))
             }
-            (given, _) => given.clone(),
+            (given, _) => (given.clone(), None),
         };
-        match tokio::time::timeout(self.config.timeout, self.connect_patiently(client, push)).await {
+        match tokio::time::timeout(self.config.timeout, self.connect_patiently(client, told_by, push)).await {
             Ok(connected) => connected,
             Err(_) => Err(Trouble::Silent { server: self.config.name(), after: self.config.timeout }),
         }
@@ -62,6 +69,7 @@ impl Server {
     async fn connect_patiently(
         &self,
         given: Option<Client>,
+        told_by: Option<MultiplexedConnection>,
         push: impl AsyncPushSender,
     ) -> Result<Connection, Trouble> {
         let mut connection = match (given, &self.config.address) {
@@ -73,7 +81,7 @@ impl Server {
                     .set_response_timeout(None)
                     .set_connection_timeout(None)
                     .set_push_sender(push);
-                Connection::Server(greet(&self.config, &client, &how).await?)
+                Connection::Server { server: greet(&self.config, &client, &how).await?, _told_by: told_by }
             }
         };
         let heard = connection.subscribe(&self.channel).await;
@@ -131,6 +139,16 @@ fn not_connected(config: &RedisConfig, error: RedisError) -> Trouble {
 
 /// A client of one server; nothing is sent yet.
 pub(crate) fn client(config: &RedisConfig, address: &Address) -> Result<Client, Trouble> {
+    let login = settings(config.user.as_deref(), config.password.as_ref()).set_db(config.database.into());
+    client_as(config, address, login.set_lib_name("talkstick", env!("CARGO_PKG_VERSION")))
+}
+
+/// A client of one server that logs in so; nothing is sent yet.
+pub(crate) fn client_as(
+    config: &RedisConfig,
+    address: &Address,
+    login: RedisConnectionInfo,
+) -> Result<Client, Trouble> {
     let failed = |source| Trouble::Unreachable { server: config.name(), source };
     let place = match address {
         Address::Tcp { host, port, tls: false } => ConnectionAddr::Tcp(host.clone(), *port),
@@ -145,22 +163,20 @@ pub(crate) fn client(config: &RedisConfig, address: &Address) -> Result<Client, 
         Address::Cluster { .. } => return Err(Trouble::ClusterNode { server: config.name() }),
         Address::Quorum { .. } => return Err(Trouble::ManyServers { server: config.name() }),
     };
-    let info = place.into_connection_info().map_err(failed)?.set_redis_settings(login(config));
+    let info = place.into_connection_info().map_err(failed)?.set_redis_settings(login);
     match address {
         Address::Tcp { tls: true, .. } => with_certificates(config, info),
         _ => Client::open(info).map_err(failed),
     }
 }
 
-fn login(config: &RedisConfig) -> RedisConnectionInfo {
-    let mut login = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_db(config.database.into())
-        .set_lib_name("talkstick", env!("CARGO_PKG_VERSION"));
-    if let Some(user) = &config.user {
+/// Who logs in, and that it hears what is pushed.
+pub(crate) fn settings(user: Option<&str>, password: Option<&Password>) -> RedisConnectionInfo {
+    let mut login = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3);
+    if let Some(user) = user {
         login = login.set_username(user);
     }
-    if let Some(password) = &config.password {
+    if let Some(password) = password {
         login = login.set_password(&password.0);
     }
     login

@@ -29,7 +29,7 @@ impl RedisConfig {
         let mut config = match scheme {
             "redis" | "rediss" => of_host(rest, scheme == "rediss")?,
             "redis+unix" => of_socket(rest)?,
-            "redis+sentinel" => of_sentinels(rest)?,
+            "redis+sentinel" | "rediss+sentinel" => of_sentinels(rest, scheme == "rediss+sentinel")?,
             "redis+cluster" | "rediss+cluster" => of_cluster(rest, scheme == "rediss+cluster")?,
             "redis+quorum" | "rediss+quorum" => of_quorum(rest, scheme == "rediss+quorum")?,
             _ => return Err(wrong(&format!("known schemes are {}", SCHEMES.join(", ")))),
@@ -126,14 +126,14 @@ fn of_host(rest: &str, tls: bool) -> Result<RedisConfig, Error> {
     Ok(config)
 }
 
-fn of_sentinels(rest: &str) -> Result<RedisConfig, Error> {
+fn of_sentinels(rest: &str, tls: bool) -> Result<RedisConfig, Error> {
     let (credentials, places, path) = parts(rest);
     let sentinels: Result<_, Error> = places.split(',').map(|place| host_and_port(place, SENTINEL_PORT)).collect();
     let (master, number) = path.split_once('/').unwrap_or((path, ""));
     if master.is_empty() {
         return Err(wrong("it names no master: redis+sentinel://HOST,HOST/MASTER"));
     }
-    let mut config = RedisConfig::new(Address::Sentinel { sentinels: sentinels?, master: decoded(master)? });
+    let mut config = RedisConfig::new(Address::Sentinel { sentinels: sentinels?, master: decoded(master)?, tls });
     log_in(&mut config, credentials)?;
     if !number.is_empty() {
         config.database = database(number)?;
@@ -233,6 +233,7 @@ mod tests {
             ("redis://h:7/3", "redis://h:7/3"),
             ("rediss://[::1]:7", "rediss://[::1]:7/0"),
             ("redis://u:p%40ss@h?prefix=team%3A", "redis://h:6379/0?prefix=team:"),
+            ("rediss+sentinel://u:p@a/main", "rediss+sentinel://a:26379/main/0"),
             ("redis+sentinel://u:p@a,[::1]:7/main/2", "redis+sentinel://a:26379,[::1]:7/main/2"),
             ("redis+cluster://u:p@a,[::1]:7", "redis+cluster://a:6379,[::1]:7"),
             ("rediss+cluster://a:7/0?prefix=x", "rediss+cluster://a:7?prefix=x"),

@@ -44,6 +44,8 @@ pub(crate) struct RawFile {
 pub(crate) struct RawRedis {
     pub(crate) user: Option<String>,
     pub(crate) password_file: Option<PathBuf>,
+    pub(crate) sentinel_user: Option<String>,
+    pub(crate) sentinel_password_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) cert_file: Option<PathBuf>,
     pub(crate) key_file: Option<PathBuf>,

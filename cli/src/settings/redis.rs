@@ -18,6 +18,9 @@ pub(crate) struct RedisSettings {
     /// The ACL user.
     user: Option<String>,
     password_file: Option<PathBuf>,
+    /// The ACL user at the Sentinels.
+    sentinel_user: Option<String>,
+    sentinel_password_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
     cert_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
@@ -38,6 +41,8 @@ impl RedisSettings {
         Ok(Self {
             user: raw.user,
             password_file: below(raw.password_file),
+            sentinel_user: raw.sentinel_user,
+            sentinel_password_file: below(raw.sentinel_password_file),
             ca_file: below(raw.ca_file),
             cert_file: below(raw.cert_file),
             key_file: below(raw.key_file),
@@ -47,10 +52,10 @@ impl RedisSettings {
         })
     }
 
-    /// The file of the password, where one is configured.
+    /// The files of passwords that are configured.
     #[cfg(feature = "redis")]
-    pub(crate) fn password_file(&self) -> Option<&Path> {
-        self.password_file.as_deref()
+    pub(crate) fn password_files(&self) -> impl Iterator<Item = &Path> {
+        [&self.password_file, &self.sentinel_password_file].into_iter().filter_map(Option::as_deref)
     }
 
     /// Adds what is configured to what a URL says; the URL wins where it says something.
@@ -58,8 +63,11 @@ impl RedisSettings {
     pub(crate) fn amend(&self, mut config: RedisConfig) -> Result<RedisConfig, lock_core::Error> {
         config.user = config.user.or_else(|| self.user.clone());
         if config.password.is_none() {
-            config.password = self.password()?.map(Password::new);
+            config.password = password("redis.password_file", self.password_file.as_deref(), env_vars::REDIS_PASSWORD)?;
         }
+        config.sentinel_user.clone_from(&self.sentinel_user);
+        let file = self.sentinel_password_file.as_deref();
+        config.sentinel_password = password("redis.sentinel_password_file", file, env_vars::REDIS_SENTINEL_PASSWORD)?;
         if config.prefix == PREFIX_DEFAULT {
             config.prefix.clone_from(&self.prefix);
         }
@@ -70,17 +78,16 @@ impl RedisSettings {
         config.check()?;
         Ok(config)
     }
+}
 
-    /// The first line of the file, else the variable.
-    #[cfg(feature = "redis")]
-    fn password(&self) -> Result<Option<String>, lock_core::Error> {
-        let Some(file) = &self.password_file else { return Ok(env_vars::text(env_vars::REDIS_PASSWORD)) };
-        let text = std::fs::read_to_string(file).map_err(|error| {
-            lock_core::Error::Config(format!("cannot read `redis.password_file` {}: {error}", file.display()))
-        })?;
-        match text.lines().next().filter(|line| !line.is_empty()) {
-            Some(line) => Ok(Some(line.to_owned())),
-            None => Err(lock_core::Error::Config(format!("`redis.password_file` {} is empty", file.display()))),
-        }
+/// The first line of the file that this setting names, else the variable.
+#[cfg(feature = "redis")]
+fn password(setting: &str, file: Option<&Path>, variable: &str) -> Result<Option<Password>, lock_core::Error> {
+    let Some(file) = file else { return Ok(env_vars::text(variable).map(Password::new)) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| lock_core::Error::Config(format!("cannot read `{setting}` {}: {error}", file.display())))?;
+    match text.lines().next().filter(|line| !line.is_empty()) {
+        Some(line) => Ok(Some(Password::new(line))),
+        None => Err(lock_core::Error::Config(format!("`{setting}` {} is empty", file.display()))),
     }
 }

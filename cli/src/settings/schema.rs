@@ -65,6 +65,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     optional("redis.user", "ACL user of the Redis server, when the URL names none").is(Shape::Text),
     optional("redis.password_file", "File with the user's password; without it TALKSTICK_REDIS_PASSWORD is read")
         .is(Shape::Text),
+    optional("redis.sentinel_user", "ACL user of the Sentinels").is(Shape::Text),
+    optional(
+        "redis.sentinel_password_file",
+        "File with the Sentinels' password; without it TALKSTICK_REDIS_SENTINEL_PASSWORD is read",
+    )
+    .is(Shape::Text),
     optional("redis.ca_file", "Certificates to trust for rediss://, in PEM, instead of the system's").is(Shape::Text),
     optional("redis.cert_file", "The client's certificate for rediss://, in PEM").is(Shape::Text),
     optional("redis.key_file", "The key of the client's certificate, in PEM").is(Shape::Text),

@@ -27,8 +27,8 @@ fn says_what_is_not_built_and_does_nothing() {
 #[test]
 fn an_unknown_backend_lists_those_that_are_built() {
     let hint = "; choose one with --backend or `lock.backend`\n";
-    let built = "file, redis, redis+cluster, redis+quorum, redis+sentinel, redis+unix, rediss, rediss+cluster, rediss+quorum, \
-                 sqlite, thread";
+    let built = "file, redis, redis+cluster, redis+quorum, redis+sentinel, redis+unix, rediss, rediss+cluster, \
+                 rediss+quorum, rediss+sentinel, sqlite, thread";
     let message = format!("error: the backend `etcd` is unknown; built are {built}{hint}");
     Case::new(["--backend", "etcd", "status"]).run().is(9, "", &message);
     let ran = Case::new(["--backend", "redis://u:secret@h", "status"]).run();

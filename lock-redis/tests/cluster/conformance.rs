@@ -28,7 +28,10 @@ impl Harness for Masters {
         static CASES: AtomicUsize = AtomicUsize::new(0);
         let name = format!("case-{}", CASES.fetch_add(1, Ordering::Relaxed));
         let (keys, channels) = (format!("~{name}:*"), format!("&{name}:*"));
-        assert_eq!(tell_all(&["ACL", "SETUSER", &name, "on", ">word", &keys, &channels, "+@all"]), ["OK"; 3]);
+        assert_eq!(
+            tell_all(&["ACL", "SETUSER", &name, "on", ">word", &keys, "resetchannels", &channels, "+@all"]),
+            ["OK"; 3]
+        );
         Self(name)
     }
 

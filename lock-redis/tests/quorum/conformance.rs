@@ -23,7 +23,10 @@ impl Harness for Majority {
         static CASES: AtomicUsize = AtomicUsize::new(0);
         let name = format!("case-{}", CASES.fetch_add(1, Ordering::Relaxed));
         let (keys, channels) = (format!("~{name}:*"), format!("&{name}:*"));
-        assert_eq!(QUORUM.tell(0..3, &["ACL", "SETUSER", &name, "on", ">word", &keys, &channels, "+@all"]), ["OK"; 3]);
+        assert_eq!(
+            QUORUM.tell(0..3, &["ACL", "SETUSER", &name, "on", ">word", &keys, "resetchannels", &channels, "+@all"]),
+            ["OK"; 3]
+        );
         Self(name)
     }
 

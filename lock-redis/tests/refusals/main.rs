@@ -6,6 +6,7 @@
 
 mod cluster;
 mod rights;
+mod sentinel;
 mod server;
 mod tls;
 

@@ -61,7 +61,7 @@ impl Papers {
     }
 
     /// A server that speaks TLS on this port.
-    fn server(&self, port: u16, ask_clients: &str) -> RedisServer {
+    pub(crate) fn server(&self, port: u16, ask_clients: &str) -> RedisServer {
         let port = port.to_string();
         let files = self.options();
         let files = files.iter().map(String::as_str);

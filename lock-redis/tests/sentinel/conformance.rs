@@ -28,7 +28,10 @@ impl Harness for FailedOver {
         static CASES: AtomicUsize = AtomicUsize::new(0);
         let name = format!("case-{}", CASES.fetch_add(1, Ordering::Relaxed));
         let (keys, channels) = (format!("~{name}:*"), format!("&{name}:*"));
-        assert_eq!(SITE.replica.tell(&["ACL", "SETUSER", &name, "on", ">word", &keys, &channels, "+@all"]), "OK");
+        assert_eq!(
+            SITE.replica.tell(&["ACL", "SETUSER", &name, "on", ">word", &keys, "resetchannels", &channels, "+@all"]),
+            "OK"
+        );
         Self(name)
     }
 

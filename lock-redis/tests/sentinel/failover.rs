@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Guard, Holder, LockKey};
+use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Guard, Holder, LockKey, Moment};
 use lock_redis::{RedisConfig, RedisLock};
 use tests::{
     probe::{READY_WITHIN, until},
@@ -82,6 +82,28 @@ async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
     });
     goes_on(holder, waiters).await;
     assert!(site.replica.tell(&["ROLE"]).starts_with("master"));
+}
+
+/// A Sentinel takes up to 10 s to demote a master that answers, and cannot demote one that it cannot reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_goes_on_is_left_as_soon_as_the_sentinel_names_another() {
+    require!("redis-server", "redis-cli");
+    let site = Site::start();
+    let lock = site.client().await;
+    let holder = lock.acquire(&key(), &options()).await.unwrap();
+    let waiters = in_line(&site, &lock).await;
+    until(READY_WITHIN, "the replica has it all", || site.is_replicated());
+    assert_eq!(site.master.tell(&["ACL", "SETUSER", "default", "-replicaof", "-slaveof"]), "OK");
+    assert_eq!(site.sentinel.ask(&["SENTINEL", "FAILOVER", NAME]).as_deref(), Some("OK"));
+    until(READY_WITHIN, "the Sentinel names another master", || site.names_the_replica());
+    let named = Moment::now();
+    // Nothing but the Sentinel tells them.
+    until(READY_WITHIN, "holder and waiters are there", || {
+        site.replica.tell(&["PUBSUB", "CHANNELS"]).lines().count() > WAITERS
+    });
+    println!("{} clients were on the new master {:.1?} after it was named", WAITERS + 1, named.elapsed());
+    goes_on(holder, waiters).await;
+    assert!(site.master.tell(&["ROLE"]).starts_with("master"), "it knows nothing of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,9 @@ use tests::{
 
 /// How the Sentinel calls the master.
 pub(crate) const NAME: &str = "swarm";
+/// How long a master is silent that is taken for dead: no busy machine stops one for so long.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// A master with one replica, and a Sentinel that has seen both.
 pub(crate) struct Site {
     pub(crate) master: RedisServer,
@@ -30,7 +33,7 @@ impl Site {
         let master = start(options(first));
         let follow = ["--replicaof".to_owned(), "127.0.0.1".into(), first.to_string()];
         let replica = start([options(second), follow.to_vec()].concat());
-        let sentinel = RedisSentinel::watch(NAME, first, Duration::from_millis(500));
+        let sentinel = RedisSentinel::watch(NAME, first, SILENCE);
         let site = Self { master, replica, sentinel, place_of_replica: second };
         until(READY_WITHIN, "the replica has the master's data", || site.is_replicated());
         until(READY_WITHIN, "the Sentinel knows the replica", || {
@@ -69,11 +72,14 @@ impl Site {
     /// Kills the master; from then on the replica is it.
     pub(crate) fn fail_over(&mut self) {
         self.master.kill();
-        let place = self.place_of_replica.to_string();
-        until(READY_WITHIN, "the replica is the master", || {
-            let master = self.sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
-            master.is_some_and(|master| master.lines().nth(1) == Some(place.as_str()))
-        });
+        until(READY_WITHIN, "the replica is the master", || self.names_the_replica());
+    }
+
+    /// Whether the Sentinel takes the replica for the master.
+    pub(crate) fn names_the_replica(&self) -> bool {
+        let (place, master) =
+            (self.place_of_replica.to_string(), self.sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]));
+        master.is_some_and(|master| master.lines().nth(1) == Some(place.as_str()))
     }
 }
 

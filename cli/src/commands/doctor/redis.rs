@@ -25,7 +25,7 @@ pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
         Address::Quorum { .. } => of_quorum(config.of_each_server()).await,
         _ => of_server(config).await.0,
     };
-    checks.extend(settings.lock.redis.password_file().and_then(password_file));
+    checks.extend(settings.lock.redis.password_files().filter_map(password_file));
     checks
 }
 
