@@ -166,7 +166,7 @@ fn places_in_a_long_line_with_aged_tickets_are_counted_at_once() {
     let standing = |number: u64| Standing {
         ticket: 1_800_000_000_000_000 + number,
         priority: Priority::ALL[(number % 4) as usize],
-        passed: if number % 8 == 0 { PASSED_MAX } else { 0 },
+        passed: if number.is_multiple_of(8) { PASSED_MAX } else { 0 },
     };
     let line: Vec<Standing> = (0..1600).map(standing).collect();
     model.run::<()>("stand(ARGV)", &[], &line);
