@@ -50,6 +50,8 @@ pub mod terminal_messages;
 #[cfg(target_os = "linux")]
 pub mod text_windows;
 #[cfg(target_os = "linux")]
+pub mod wall_clock;
+#[cfg(target_os = "linux")]
 pub mod weston;
 #[cfg(target_os = "linux")]
 pub mod xterm;

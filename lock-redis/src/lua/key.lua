@@ -82,6 +82,12 @@ end
 local function settle()
   local held = recorded()
   if held and held.ends > NOW then
+    -- When the clock was set back, no more is left than a lease or an offer is long.
+    local longest = NOW + math.max(OFFER, tonumber(held.ttl))
+    if held.ends > longest then
+      held.ends = longest
+      redis.call('HSET', LOCK, 'ends', text(longest))
+    end
     return held
   end
   if held then

@@ -35,6 +35,8 @@ pub(crate) struct Member {
     pub(crate) process: Process,
     pub(crate) killed: bool,
     pub(crate) turns: Vec<Turn>,
+    /// What its wall clock showed at the ends of its turns, in microseconds since 1970.
+    pub(crate) wall_us: Vec<u64>,
     stalls: Vec<Span>,
     done: bool,
 }
@@ -122,7 +124,7 @@ impl Member {
             command.env(how, which.to_string());
         }
         let process = Process::start(command);
-        Self { process, killed: false, turns: Vec::new(), stalls: Vec::new(), done: false }
+        Self { process, killed: false, turns: Vec::new(), wall_us: Vec::new(), stalls: Vec::new(), done: false }
     }
 
     fn hear(&mut self, sender: usize, line: &str) {
@@ -146,6 +148,7 @@ impl Member {
                 turn.until = turn.until.max(moment(now));
             }
             (Some("STALL"), &[from, to]) => self.stalls.push(Span { from: moment(from), to: moment(to) }),
+            (Some("WALL"), &[us]) => self.wall_us.push(us),
             (Some("DONE"), _) => self.done = true,
             _ => {}
         }

@@ -6,6 +6,7 @@ use lock_core::Moment;
 use tests::{
     proxy::{Pass, Proxy},
     redis_server::{RedisServer, with_debug},
+    wall_clock::WallClock,
 };
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     sender::Dice,
 };
 
+const HOUR: i64 = 3600;
 const NETWORKS: usize = 2;
 const SENDERS: usize = 5;
 const TURNS: u64 = 6;
@@ -27,6 +29,8 @@ const LASTING: Duration = Duration::from_secs(1);
 pub(crate) struct Site {
     pub(crate) server: RedisServer,
     networks: Vec<Proxy>,
+    /// Each sender's.
+    clocks: Vec<WallClock>,
     pub(crate) crowd: Crowd,
     /// Whether a restart keeps the data.
     persists: bool,
@@ -44,6 +48,7 @@ pub(crate) enum Fault {
     CutReplies(usize, usize),
     KillSender(usize),
     StopSender(usize),
+    SetClock(usize, i64),
     RestartServer,
     StopServer,
     ServerSleeps,
@@ -55,6 +60,7 @@ pub(crate) enum Subject {
     Server,
     Network(usize),
     Sender(usize),
+    Clock(usize),
 }
 
 /// The network of a sender; the last one has none.
@@ -64,7 +70,7 @@ const fn network_of(sender: usize) -> usize {
 
 impl Fault {
     pub(crate) fn random(dice: &mut Dice) -> Self {
-        let kind = dice.roll(12);
+        let kind = dice.roll(13);
         let mut below = |count: usize| usize::try_from(dice.roll(count as u64)).unwrap();
         match kind {
             0 => Self::Delay(below(NETWORKS), Duration::from_millis(1 + below(60) as u64)),
@@ -78,6 +84,7 @@ impl Fault {
             8 => Self::RestartServer,
             9 => Self::StopServer,
             10 => Self::ServerSleeps,
+            11 => Self::SetClock(below(SENDERS), below(40) as i64 * HOUR - 20 * HOUR),
             _ => Self::FlushAll,
         }
     }
@@ -91,13 +98,18 @@ impl Fault {
             | Self::Reset(network)
             | Self::CutReplies(network, _) => Subject::Network(network),
             Self::KillSender(sender) | Self::StopSender(sender) => Subject::Sender(sender),
+            Self::SetClock(sender, _) => Subject::Clock(sender),
             Self::RestartServer | Self::StopServer | Self::ServerSleeps | Self::FlushAll => Subject::Server,
         }
     }
 
     /// Whether it keeps somebody from being heard; the others only disturb.
     const fn silences(self) -> bool {
-        !matches!(self, Self::Delay(..) | Self::Reset(_) | Self::CutReplies(..) | Self::KillSender(_) | Self::FlushAll)
+        match self {
+            Self::Delay(..) | Self::Reset(_) | Self::CutReplies(..) | Self::KillSender(_) | Self::FlushAll => false,
+            Self::SetClock(..) => false,
+            _ => true,
+        }
     }
 }
 
@@ -115,8 +127,9 @@ impl Site {
             Some(network) => format!("redis://127.0.0.1:{}", network.port()),
             None => server.url(),
         };
-        let recipe = |sender| Recipe {
-            within: Vec::new(),
+        let clocks: Vec<WallClock> = (0..SENDERS).map(|_| WallClock::right()).collect();
+        let recipe = |sender: usize| Recipe {
+            within: clocks[sender].run(),
             url: url(sender),
             turns: TURNS,
             ttl,
@@ -132,7 +145,7 @@ impl Site {
         let out_of_order = if ttl < LASTING { SENDERS } else { 0 };
         let silences = (0..out_of_order).map(|sender| (sender, always)).collect();
         let excuses = Excuses { silences, ttl, ..Excuses::default() };
-        Self { server, networks, crowd, persists, excuses, sleeping: Vec::new() }
+        Self { server, networks, clocks, crowd, persists, excuses, sleeping: Vec::new() }
     }
 
     /// Does it; it is to be undone after `span`.
@@ -156,6 +169,7 @@ impl Site {
                 member.process.kill();
             }
             Fault::StopSender(sender) => self.signal_sender(sender, tests::process::Process::stop),
+            Fault::SetClock(sender, seconds_ahead) => self.clocks[sender].set(seconds_ahead),
             Fault::RestartServer => self.server.kill(),
             Fault::StopServer => self.server.process().stop(),
             Fault::ServerSleeps => self.sleep(span),
@@ -182,6 +196,7 @@ impl Site {
                 }
             }
             Fault::StopServer => self.server.process().go_on(),
+            Fault::SetClock(sender, _) => self.clocks[sender].set(0),
             Fault::ServerSleeps => self.sleeping.drain(..).for_each(|sleeping| sleeping.join().unwrap()),
             Fault::Reset(_) | Fault::KillSender(_) | Fault::FlushAll => {}
         }
@@ -192,7 +207,7 @@ impl Site {
         let concerned = |sender: &usize| match fault.subject() {
             Subject::Server => true,
             Subject::Network(network) => network_of(*sender) == network,
-            Subject::Sender(stopped) => *sender == stopped,
+            Subject::Sender(stopped) | Subject::Clock(stopped) => *sender == stopped,
         };
         self.excuses.silences.extend((0..SENDERS).filter(concerned).map(|sender| (sender, span)));
     }

@@ -8,10 +8,12 @@
     reason = "senders say what they had, and schedules what they were"
 )]
 
+mod clocks;
 mod crowd;
 mod fault;
 mod history;
 mod many_hosts;
+mod operator;
 mod quorum;
 mod schedules;
 mod sender;

@@ -1,19 +1,14 @@
 //! Three hosts with their own addresses around one server: 24 senders, a holder and waiters that are cut off, and healed.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use lock_core::{DistributedLock, KeyState, LockKey, Moment};
-use lock_redis::{RedisConfig, RedisLock};
-use tests::{
-    hosts::Hosts,
-    probe::{READY_WITHIN, until_some},
-    redis_server::RedisServer,
-    require, require_hosts,
-};
+use lock_core::Moment;
+use tests::{hosts::Hosts, redis_server::RedisServer, require, require_hosts};
 
 use crate::{
     crowd::{Crowd, Member, Recipe},
     history::{Excuses, Span},
+    operator::Operator,
     sender,
 };
 
@@ -54,33 +49,6 @@ fn crowd(hosts: &Hosts) -> Crowd {
     };
     let recipes: Vec<Recipe> = (0..usize::from(HOSTS) * SENDERS_A_HOST).map(recipe).collect();
     Crowd::gather(&recipes)
-}
-
-/// What an operator beside the server sees.
-struct Operator {
-    runtime: tokio::runtime::Runtime,
-    lock: Arc<dyn DistributedLock>,
-}
-
-impl Operator {
-    fn at(server: &RedisServer) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let lock = runtime.block_on(RedisLock::open(RedisConfig::parse(&server.url()).unwrap())).unwrap();
-        Self { runtime, lock: Arc::new(lock) }
-    }
-
-    fn state(&self) -> KeyState {
-        self.runtime.block_on(self.lock.inspect(&LockKey::new("k").unwrap())).unwrap()
-    }
-
-    /// Waits until so many processes of one host stand in line.
-    fn until_in_line(&self, count: usize, pids: &[u32]) {
-        until_some(READY_WITHIN, "they are in line", || {
-            let state = self.state();
-            let there = state.queue.iter().filter(|waiter| pids.contains(&waiter.owner.pid)).count();
-            (there >= count).then_some(())
-        });
-    }
 }
 
 fn pids(crowd: &Crowd, host: u8) -> Vec<u32> {

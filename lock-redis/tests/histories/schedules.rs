@@ -40,7 +40,7 @@ fn number(variable: &str, default: u64) -> u64 {
 
 #[test]
 fn no_schedule_of_faults_breaks_the_contract() {
-    require!("redis-server", "redis-cli");
+    require!("redis-server", "redis-cli", "cc");
     let runs = number("TALKSTICK_TEST_RUNS", RUNS);
     let first = number("TALKSTICK_TEST_SEED", wall_clock_us());
     println!("{runs} schedules from seed {first} on");

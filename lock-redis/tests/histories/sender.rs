@@ -10,7 +10,7 @@ use std::{
 
 use lock_core::{
     AcquireOptions, DistributedLock, DistributedLockExt, Error, Guard, LockKey, Moment, Priority, Registry,
-    StoreConfig, background,
+    StoreConfig, background, wall_clock_us,
 };
 use lock_redis::RedisLock;
 use tests::probe::READY_WITHIN;
@@ -149,6 +149,7 @@ async fn hold(guard: Guard, class: usize, asked: Moment, held: Held) {
     if guard.check().is_err() {
         return;
     }
+    println!("WALL {}", wall_clock_us());
     println!(
         "GRANTED {class} {} {} {} {}",
         guard.lease().ticket,
@@ -181,6 +182,7 @@ async fn hold(guard: Guard, class: usize, asked: Moment, held: Held) {
         }
         background::sleep_until(now + LOOK_EVERY).await.unwrap();
     }
+    println!("WALL {}", wall_clock_us());
     // The server may be away: the lease ends by itself then.
     if let Err(error) = guard.release().await {
         eprintln!("{error}");
