@@ -19,6 +19,8 @@ use tests::{
 
 /// How long a client waits for an answer: what is lost is asked for again after it.
 const ANSWER_WITHIN: Duration = Duration::from_millis(300);
+/// After so long a silence the head of the line is dead (`lua/key.lua`).
+const SILENT_HEAD: Duration = Duration::from_secs(2);
 /// The lease of those that lose it: its margin, 42 ms, is what a busy machine may be late by.
 const TTL: Duration = Duration::from_secs(4);
 
@@ -272,4 +274,29 @@ async fn a_partitioned_waiter_holds_nobody_up_and_keeps_its_number() {
     second.release().await.unwrap();
     assert_eq!(first.await.unwrap().lease().ticket, number);
     drop(third.await.unwrap());
+}
+
+/// Who is not heard of while there is nobody to hear is not silent: the line is the same when the server is back, whoever of it
+/// is back first.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_longer_than_the_silence_of_the_dead_costs_nobody_its_place() {
+    require!("redis-server", "redis-cli");
+    let mut site = Site::with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
+    let holder = site.near.acquire(&key(), &options().ttl(Duration::from_secs(60))).await.unwrap();
+    let first = acquire(&site.far, options().label("first"));
+    site.until("one waits", |state| (state.queue.len() == 1).then_some(())).await;
+    let second = acquire(&site.near, options().label("second"));
+    site.until("two wait", |state| (state.queue.len() == 2).then_some(())).await;
+    site.network.partition();
+    site.server.kill();
+    tokio::time::sleep(SILENT_HEAD + Duration::from_millis(100)).await;
+    site.server.start_again();
+    // Before the first one can be heard again, and whether the second one was or not.
+    holder.release().await.unwrap();
+    let next = site.state().await.holder;
+    assert!(matches!(&next, Holder::Lease { owner, .. } if owner.label == "first"), "{next:?}");
+    site.network.heal();
+    let guard = first.await.unwrap();
+    guard.release().await.unwrap();
+    second.await.unwrap().release().await.unwrap();
 }

@@ -11,6 +11,9 @@ local SILENT_HEAD = 2000
 -- Any other one after this; it may be slow, but then it is passed over, and keeps its number when it speaks again.
 local SILENT = 10000
 
+-- A key that somebody holds or waits for is heard of every 600 ms: after a longer pause the server itself was away.
+local DEAF = 1200
+
 local HELD = { 'request', 'token', 'number', 'owner', 'secret', 'since', 'ends', 'ttl', 'broken', 'offered' }
 
 -- A whole number as text; Lua would write 1e+15.
@@ -78,8 +81,23 @@ local function grant(request, asked, offered)
   end
 end
 
+-- Notes that the key is in use. Gives the moment from which on silence counts: when the server was back from the last pause in
+-- which it has heard of nobody, for it was down or hung, another one had its place, or its clock was set ahead.
+local function listen()
+  local noted = redis.call('HMGET', LOCK, 'noted', 'back')
+  local last, back = tonumber(noted[1] or NOW), tonumber(noted[2] or 0)
+  if NOW - last > DEAF then
+    back = NOW
+  elseif back > NOW then
+    back = 0
+  end
+  redis.call('HSET', LOCK, 'noted', text(NOW), 'back', text(back))
+  return back
+end
+
 -- The live lease. When there is none, the lock goes to the next live waiter, and only that one is woken.
 local function settle()
+  local back = listen()
   local held = recorded()
   if held and held.ends > NOW then
     -- When the clock was set back, no more is left than a lease or an offer is long.
@@ -99,7 +117,7 @@ local function settle()
       return nil
     end
     local asked = leave(request)
-    if asked and asked.heard > NOW - SILENT_HEAD then
+    if asked and math.max(asked.heard, back) > NOW - SILENT_HEAD then
       pass_by(tonumber(asked.number))
       grant(request, asked, true)
       redis.call('PUBLISH', asked.wake, request)
@@ -110,6 +128,9 @@ end
 
 -- Removes the waiters that have been silent for too long.
 local function bury()
+  if listen() > NOW - SILENT then
+    return
+  end
   for _, request in ipairs(redis.call('ZRANGEBYSCORE', HEARD, '-inf', text(NOW - SILENT))) do
     leave(request)
   end

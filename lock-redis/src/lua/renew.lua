@@ -6,6 +6,7 @@ local held = recorded()
 if not held or held.request ~= ARGV[1] or held.token ~= ARGV[2] then
   return redis.call('HEXISTS', LOCK, 'token_last') == 1 and 'replaced' or 'gone'
 end
+listen()
 if held.broken then
   return 'broken'
 end
