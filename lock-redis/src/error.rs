@@ -134,7 +134,10 @@ pub(crate) enum Trouble {
         "{server} is out of memory and refuses to write: {what}; raise its maxmemory, with `maxmemory-policy noeviction`"
     )]
     OutOfMemory { server: String, what: String },
-    #[error("a script of somebody else keeps {server} busy: {what}; end it with SCRIPT KILL")]
+    #[error(
+        "a script of somebody else keeps {server} busy: {what}; end it with SCRIPT KILL; if it has written already, only its own end or SHUTDOWN \
+         NOSAVE does"
+    )]
     Busy { server: String, what: String },
     #[error(
         "{server} was told to end our script {script} (SCRIPT KILL): {what}; it had written nothing, so ask again; if the server \

@@ -180,18 +180,37 @@ impl RedisCluster {
         keys.len()
     }
 
+    /// Has who keeps a slot, with none of its keys, take `other` for its keeper, which goes on taking the first one for it: each
+    /// sends callers to the other.
+    ///
+    /// # Panics
+    /// When the node refuses.
+    pub fn lead_in_a_circle(&self, slot: u16, other: usize) {
+        self.assign(slot, self.keeper_of(slot), other);
+    }
+
+    /// Tells both that `keeper` keeps the slot.
+    ///
+    /// # Panics
+    /// When a node refuses.
+    pub fn end_circle(&self, slot: u16, keeper: usize, other: usize) {
+        [keeper, other].iter().for_each(|at| self.assign(slot, *at, keeper));
+    }
+
+    /// Tells the node `at` who keeps a slot.
+    fn assign(&self, slot: u16, at: usize, keeper: usize) {
+        let words = ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.nodes[keeper].id];
+        assert_eq!(self.nodes[at].server.tell(&words), "OK");
+    }
+
     /// Ends the move: from now on `to` keeps the slot, and all masters are told.
     ///
     /// # Panics
     /// When a node refuses.
     pub fn end_move(&self, slot: u16, to: usize) {
         let from = self.keeper_of(slot);
-        let number = slot.to_string();
-        let words = ["CLUSTER", "SETSLOT", &number, "NODE", &self.nodes[to].id];
         // The new keeper first: the old one sends everybody there.
-        for at in [to, from] {
-            assert_eq!(self.nodes[at].server.tell(&words), "OK");
-        }
+        [to, from].iter().for_each(|at| self.assign(slot, *at, to));
     }
 }
 

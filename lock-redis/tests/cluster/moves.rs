@@ -138,3 +138,27 @@ async fn a_move_that_does_not_end_is_said() {
     let state = lock.inspect(&key()).await.unwrap();
     assert_eq!((state.holder, state.queue.len()), (Holder::Free, 0), "nothing was claimed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_send_each_others_callers_in_a_circle_are_said() {
+    require!("redis-server", "redis-cli");
+    let cluster = RedisCluster::start(3, &["--cluster-node-timeout", "30000"]);
+    let mut config = RedisConfig::parse(&cluster.url()).unwrap();
+    config.timeout = Duration::from_secs(3);
+    let lock: Arc<dyn DistributedLock> = Arc::new(RedisLock::open(config).await.unwrap());
+    let slot = cluster.slot_of(&tag(&key()));
+    let keeper = cluster.keeper_of(slot);
+    let other = (keeper + 1) % 3;
+    cluster.lead_in_a_circle(slot, other);
+    let error = lock.acquire(&key(), &AcquireOptions::default()).await.unwrap_err();
+    let said = std::error::Error::source(&error).unwrap().to_string();
+    let parts = ["redis+cluster://127.0.0.1:", "in a circle", "Moved: ", "`redis-cli --cluster check`"];
+    assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    // Bounded: a pause lies between two rounds.
+    let redirected = redirected(&cluster);
+    assert!((2..5000).contains(&redirected), "{redirected}");
+    // Other locks do not notice, and this one goes on when they agree.
+    lock.acquire(&another_slot(&cluster, slot), &options()).await.unwrap().release().await.unwrap();
+    cluster.end_circle(slot, keeper, other);
+    lock.acquire(&key(), &options()).await.unwrap().release().await.unwrap();
+}

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Holder, LockKey, Owner};
+use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Holder, LockKey, Moment, Owner};
 use lock_redis::{RedisConfig, RedisLock};
 use tests::{
     probe::{READY_WITHIN, until},
@@ -45,9 +45,8 @@ async fn a_script_of_somebody_else_keeps_it_busy() {
     require!("redis-server", "redis-cli");
     let server = RedisServer::start_with(&["--lua-time-limit", "50"]);
     let lock = open(&server).await;
-    let url = server.url().replace("redis+unix://", "unix://");
+    let mut stranger = connection(&server);
     let stranger = std::thread::spawn(move || {
-        let mut stranger = redis::Client::open(url).unwrap().get_connection().unwrap();
         redis::cmd("EVAL").arg("while true do end").arg(0).query::<()>(&mut stranger).unwrap_err().to_string()
     });
     let mut busy = None;
@@ -59,6 +58,78 @@ async fn a_script_of_somebody_else_keeps_it_busy() {
     assert_eq!(server.tell(&["SCRIPT", "KILL"]), "OK");
     assert!(stranger.join().unwrap().contains("killed by user"));
     assert_eq!(lock.inspect(&key()).await.unwrap().holder, Holder::Free);
+}
+
+/// Others' scripts come and go under those who hold and wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_and_waits_bears_a_busy_server() {
+    require!("redis-server", "redis-cli");
+    let server = RedisServer::start_with(&["--lua-time-limit", "50"]);
+    let (lock, other) = (open(&server).await, open(&server).await);
+    let guard = lock.acquire(&key(), &AcquireOptions::default()).await.unwrap();
+    let waits = tokio::spawn(async move { other.acquire(&key(), &AcquireOptions::default()).await.unwrap() });
+    while lock.inspect(&key()).await.unwrap().queue.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut stranger = connection(&server);
+    let stranger = std::thread::spawn(move || {
+        redis::cmd("EVAL").arg("while true do end").arg(0).query::<()>(&mut stranger).unwrap_err();
+    });
+    // Longer than both are silent in good times.
+    let busy_since = Moment::now();
+    while busy_since.elapsed() < Duration::from_secs(1) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(!waits.is_finished());
+    }
+    assert_eq!(server.tell(&["SCRIPT", "KILL"]), "OK");
+    stranger.join().unwrap();
+    guard.verify().await.unwrap();
+    let token = guard.token();
+    guard.release().await.unwrap();
+    assert!(waits.await.unwrap().token() > token);
+}
+
+fn connection(server: &RedisServer) -> redis::Connection {
+    redis::Client::open(server.url().replace("redis+unix://", "unix://")).unwrap().get_connection().unwrap()
+}
+
+/// Tickets of a line so long that a look at it takes about a second.
+const LONG_LINE: &str = "
+for number = 1, 200000 do
+  local request = string.format('%032x', number)
+  redis.call('ZADD', KEYS[1], 0, string.format('2%016.0f', number) .. request)
+  redis.call('HSET', KEYS[2], request, ARGV[1])
+  redis.call('ZADD', KEYS[3], '1e16', request)
+end
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_of_ours_that_an_operator_ends() {
+    require!("redis-server", "redis-cli");
+    let server = RedisServer::start_with(&["--lua-time-limit", "1"]);
+    let mut config = RedisConfig::parse(&server.url()).unwrap();
+    config.timeout = READY_WITHIN;
+    let lock: Arc<dyn DistributedLock> = Arc::new(RedisLock::open(config).await.unwrap());
+    let mut operator = connection(&server);
+    let asked = "{\"class\":2,\"number\":\"1\",\"owner\":\"\",\"since\":\"1\"}";
+    let mut fill = redis::cmd("EVAL");
+    fill.arg(LONG_LINE)
+        .arg(3)
+        .arg(&["line", "waiters", "heard"].map(|name| format!("talkstick:{{k}}:{name}")))
+        .arg(asked);
+    fill.query::<()>(&mut operator).unwrap();
+    let killer = std::thread::spawn(move || {
+        until(READY_WITHIN, "our script was ended", || {
+            redis::cmd("SCRIPT").arg("KILL").query::<()>(&mut operator).is_ok()
+        });
+    });
+    let mut ended = None;
+    while ended.is_none() && !killer.is_finished() {
+        ended = lock.inspect(&key()).await.err();
+    }
+    says(&ended.unwrap(), &["redis.sock", "end our script inspect.lua", "had written nothing", "ask again"], "looking");
+    killer.join().unwrap();
+    assert_eq!(lock.inspect(&LockKey::new("other").unwrap()).await.unwrap().holder, Holder::Free);
 }
 
 #[tokio::test(flavor = "multi_thread")]
