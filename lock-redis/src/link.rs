@@ -18,7 +18,7 @@ use crate::{
     error::Trouble,
     keys::Keys,
     line::Line,
-    scripts::LuaScript,
+    scripts::{LuaScript, RELEASE},
     server::Server,
 };
 
@@ -59,6 +59,8 @@ struct Live {
     connection: Connection,
     since: Moment,
     ear: Arc<Ear>,
+    /// A lease was released over it.
+    has_released: Arc<AtomicBool>,
 }
 
 /// Whether wake-ups are heard. Of a Cluster any node's connection may break while those of the others go on, and it may be
@@ -104,7 +106,8 @@ impl Link {
         loop {
             let live = self.live().await?;
             let sent = Moment::now();
-            let failure = match self.in_time(run(live.connection.clone(), script, keys, arguments)).await {
+            let in_full = live.sends_in_full(script);
+            let failure = match self.in_time(run(live.connection.clone(), script, keys, arguments, in_full)).await {
                 Ok(Ok(value)) => return Ok(Answer { value, sent, live }),
                 Ok(Err(error)) if error.is_unrecoverable_error() => self.failed(error, script.name),
                 Ok(Err(error)) => match self.failed(error, script.name) {
@@ -211,7 +214,7 @@ impl Link {
         // On lock-core's runtime, where the connection is served also when the caller's is blocked or ends.
         let connecting = background::handle()?.spawn(async move { server.connect(hears, switched).await });
         let connection = connecting.await.map_err(|_| Trouble::Background)??;
-        let live = Live { connection, since: Moment::now(), ear };
+        let live = Live { connection, since: Moment::now(), ear, has_released: Arc::default() };
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
         Ok(live)
     }
@@ -242,6 +245,12 @@ impl Link {
 }
 
 impl Live {
+    /// A guard that is dropped sends its release and goes on. Were the script unknown, its text would come behind the next
+    /// question of the same client, which would still find the lock held.
+    fn sends_in_full(&self, script: &'static LuaScript) -> bool {
+        script.name == RELEASE.name && !self.has_released.swap(true, Ordering::AcqRel)
+    }
+
     /// A single server's subscription ends with its connection, which the next call finds out; but it may be the master no more.
     fn hears(&self) -> bool {
         match self.connection {
@@ -264,7 +273,11 @@ async fn run(
     script: &LuaScript,
     keys: &Keys,
     arguments: &[impl ToRedisArgs],
+    in_full: bool,
 ) -> Result<Value, RedisError> {
+    if in_full {
+        return connection.call(&script.in_full(keys, arguments)).await;
+    }
     match connection.call(&script.by_hash(keys, arguments)).await {
         // A new server, or one whose scripts were flushed.
         Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {

@@ -119,6 +119,21 @@ async fn a_restart_with_its_log_keeps_holder_and_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drop_on_a_server_that_knows_no_script_comes_before_the_next_question() {
+    require!("redis-server", "redis-cli");
+    let server = RedisServer::start();
+    for _ in 0..20 {
+        let lock = client(&server).await;
+        let guard = hold(&lock).await;
+        server.tell(&["SCRIPT", "FLUSH"]);
+        // The next question is known to the server.
+        assert!(lock.try_acquire(&key(), &options()).await.unwrap().is_none());
+        drop(guard);
+        assert!(lock.try_acquire(&key(), &options()).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn flushed_scripts_and_killed_connections_change_nothing() {
     require!("redis-server", "redis-cli");
     let server = RedisServer::start();
