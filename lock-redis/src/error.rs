@@ -262,6 +262,10 @@ fn in_words(said: &[Trouble]) -> String {
 fn right_for(refusal: &str, prefix: &str) -> String {
     let command = refusal.split_once("run the '").and_then(|(_, rest)| rest.split_once('\''));
     match command {
+        // Before Redis 7 the part that is sent is not said.
+        Some(("cluster", _)) => "+cluster|slots".to_owned(),
+        Some(("config", _)) => "+config|get".to_owned(),
+        Some(("sentinel", _)) => "+sentinel|get-master-addr-by-name".to_owned(),
         Some((command, _)) => format!("+{}", command.to_lowercase()),
         None if refusal.contains("channel") => format!("&{prefix}*"),
         None if refusal.contains("key") => format!("~{prefix}*"),

@@ -99,6 +99,11 @@ end
 local function settle()
   local back = listen()
   local held = recorded()
+  -- Nobody could take an offer up while the server was away.
+  if held and held.offered and held.ends < back + OFFER then
+    held.ends = back + OFFER
+    redis.call('HSET', LOCK, 'ends', text(held.ends))
+  end
   if held and held.ends > NOW then
     -- When the clock was set back, no more is left than a lease or an offer is long.
     local longest = NOW + math.max(OFFER, tonumber(held.ttl))

@@ -140,11 +140,7 @@ impl Site {
         };
         let recipes: Vec<Recipe> = (0..SENDERS).map(recipe).collect();
         let crowd = Crowd::gather(&recipes);
-        // Such a lease may be over before its taker has heard of it, on a busy machine without any fault.
-        let always = Span { from: Moment::from_since_boot_ns(0), to: Moment::from_since_boot_ns(u64::MAX) };
-        let out_of_order = if ttl < LASTING { SENDERS } else { 0 };
-        let silences = (0..out_of_order).map(|sender| (sender, always)).collect();
-        let excuses = Excuses { silences, ttl, ..Excuses::default() };
+        let excuses = Excuses { ttl, ..Excuses::default() };
         Self { server, networks, clocks, crowd, persists, excuses, sleeping: Vec::new() }
     }
 
@@ -205,7 +201,8 @@ impl Site {
             return;
         }
         let concerned = |sender: &usize| match fault.subject() {
-            Subject::Server => true,
+            // It takes nobody for silent while it is away itself.
+            Subject::Server => false,
             Subject::Network(network) => network_of(*sender) == network,
             Subject::Sender(stopped) | Subject::Clock(stopped) => *sender == stopped,
         };

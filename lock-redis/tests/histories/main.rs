@@ -17,3 +17,4 @@ mod operator;
 mod quorum;
 mod schedules;
 mod sender;
+mod tampered;
