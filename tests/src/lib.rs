@@ -40,6 +40,8 @@ pub mod proxy;
 #[cfg(target_os = "linux")]
 pub mod redis_cluster;
 #[cfg(target_os = "linux")]
+pub mod redis_failover;
+#[cfg(target_os = "linux")]
 pub mod redis_quorum;
 #[cfg(target_os = "linux")]
 pub mod redis_sentinel;

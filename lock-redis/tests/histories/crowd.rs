@@ -10,7 +10,7 @@ use tests::{
 
 use crate::{
     history::{Excuses, Span, Turn, Violation, violations},
-    sender,
+    sender::{self, ANSWER_WITHIN},
 };
 
 /// How long a crowd may take to come to its end.
@@ -95,7 +95,8 @@ impl Crowd {
         self.members.iter().flat_map(|member| member.turns.iter().copied()).collect()
     }
 
-    /// What the history shows that nothing excuses. A sender that did not run was silent, whoever kept it from running.
+    /// What the history shows that nothing excuses. A sender that did not run, or could not ask, was silent, whoever kept it
+    /// from that.
     pub(crate) fn violations(&self, mut excuses: Excuses) -> Vec<Violation> {
         for (number, member) in self.members.iter().enumerate() {
             excuses.silences.extend(member.stalls.iter().map(|stall| (number, *stall)));
@@ -148,6 +149,10 @@ impl Member {
                 turn.until = turn.until.max(moment(now));
             }
             (Some("STALL"), &[from, to]) => self.stalls.push(Span { from: moment(from), to: moment(to) }),
+            (Some("AWAY"), &[now]) => {
+                let asked = Moment::from_since_boot_ns(now - u64::try_from(ANSWER_WITHIN.as_nanos()).unwrap());
+                self.stalls.push(Span { from: asked, to: moment(now) });
+            }
             (Some("WALL"), &[us]) => self.wall_us.push(us),
             (Some("DONE"), _) => self.done = true,
             _ => {}

@@ -8,13 +8,16 @@
     reason = "senders say what they had, and schedules what they were"
 )]
 
+mod away;
 mod clocks;
 mod crowd;
 mod fault;
 mod history;
 mod many_hosts;
+mod moving;
 mod operator;
 mod quorum;
+mod runner;
 mod schedules;
 mod sender;
 mod tampered;

@@ -6,19 +6,14 @@
 //! TALKSTICK_TEST_RUNS=1 TALKSTICK_TEST_SEED=4711 cargo test -p lock-redis --test histories schedules::
 //! ```
 
-use std::{
-    fmt::Write as _,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::fmt::Write as _;
 
-use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, LockKey, Moment, wall_clock_us};
-use lock_redis::{RedisConfig, RedisLock};
-use tests::{redis_server::RedisServer, require};
+use lock_core::Moment;
+use tests::require;
 
 use crate::{
     fault::{Fault, Site},
+    runner::{run_all, token_at_the_end},
     sender::Dice,
 };
 
@@ -33,41 +28,10 @@ struct UnderWay {
     until: Moment,
 }
 
-fn number(variable: &str, default: u64) -> u64 {
-    let text = std::env::var(variable).ok();
-    text.map_or(default, |text| text.parse().unwrap_or_else(|error| panic!("{variable}={text}: {error}")))
-}
-
 #[test]
 fn no_schedule_of_faults_breaks_the_contract() {
     require!("redis-server", "redis-cli", "cc");
-    let runs = number("TALKSTICK_TEST_RUNS", RUNS);
-    let first = number("TALKSTICK_TEST_SEED", wall_clock_us());
-    println!("{runs} schedules from seed {first} on");
-    let (next, turns, failed) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        let work = || {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= runs {
-                    return;
-                }
-                let seed = first + number;
-                let mut log = String::new();
-                match catch_unwind(AssertUnwindSafe(|| run(seed, &mut log))) {
-                    Ok(had) => _ = turns.fetch_add(had, Ordering::Relaxed),
-                    Err(_) => {
-                        failed.fetch_add(1, Ordering::Relaxed);
-                        println!("seed {seed} failed:\n{log}");
-                    }
-                }
-            }
-        };
-        (0..AT_ONCE).for_each(|_| _ = scope.spawn(work));
-    });
-    let (turns, failed) = (turns.into_inner(), failed.into_inner());
-    println!("{turns} turns in {runs} schedules");
-    assert_eq!(failed, 0, "of {runs} schedules");
+    run_all(RUNS, AT_ONCE, run);
 }
 
 /// One schedule; gives how many turns its senders had.
@@ -84,7 +48,7 @@ fn run(seed: u64, log: &mut String) -> usize {
     assert!(found.is_empty(), "seed {seed}: {} violations", found.len());
     let turns = site.crowd.turns();
     let last = turns.iter().map(|turn| turn.token).max().unwrap_or(0);
-    assert!(token_at_the_end(&site.server) > last, "seed {seed}: the last token was {last}");
+    assert!(token_at_the_end(&site.server.url()) > last, "seed {seed}: the last token was {last}");
     turns.len()
 }
 
@@ -114,18 +78,4 @@ fn undo(site: &mut Site, under_way: &mut Vec<UnderWay>, until: Moment) {
         std::thread::sleep(until.remaining());
         site.end(fault, began);
     }
-}
-
-/// Whatever is left of those that were killed: the lock is had once more.
-fn token_at_the_end(server: &RedisServer) -> u64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let lock = RedisLock::open(RedisConfig::parse(&server.url()).unwrap()).await.unwrap();
-        let lock: std::sync::Arc<dyn DistributedLock> = std::sync::Arc::new(lock);
-        let options = AcquireOptions::default().timeout(Duration::from_secs(30));
-        let guard = lock.acquire(&LockKey::new("k").unwrap(), &options).await.unwrap();
-        let token = guard.token().0;
-        guard.release().await.unwrap();
-        token
-    })
 }

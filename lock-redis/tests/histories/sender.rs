@@ -15,6 +15,8 @@ use lock_core::{
 use lock_redis::RedisLock;
 use tests::probe::READY_WITHIN;
 
+use crate::away::SaysWhenAway;
+
 pub(crate) const URL: &str = "TALKSTICK_TEST_SENDER_URL";
 pub(crate) const TURNS: &str = "TALKSTICK_TEST_SENDER_TURNS";
 /// The lease of all senders, in milliseconds.
@@ -28,7 +30,7 @@ pub(crate) const UNTIL_LOST: &str = "TALKSTICK_TEST_SENDER_UNTIL_LOST";
 pub(crate) const UNTIL_TOLD: &str = "TALKSTICK_TEST_SENDER_UNTIL_TOLD";
 
 /// How long a client waits for an answer.
-const ANSWER_WITHIN: Duration = Duration::from_millis(300);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(300);
 /// How long a turn is waited for: longer than all that is done to the server.
 const PATIENCE: Duration = Duration::from_secs(50);
 /// How often a held lease is checked.
@@ -59,6 +61,7 @@ impl Dice {
 #[test]
 fn sender() {
     let Ok(url) = std::env::var(URL) else { return };
+    tracing::subscriber::set_global_default(SaysWhenAway).unwrap();
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let lock = runtime.block_on(open(url));

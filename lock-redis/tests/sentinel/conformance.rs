@@ -7,12 +7,11 @@ use std::sync::{
 
 use lock_core::{DistributedLock, background, conformance::Harness};
 use lock_redis::{RedisConfig, RedisLock};
-
-use crate::site::Site;
+use tests::redis_failover::RedisFailover;
 
 /// One failover for all cases, as it takes a second or two. Its servers end with this process.
-static SITE: LazyLock<Site> = LazyLock::new(|| {
-    let mut site = Site::start();
+static SITE: LazyLock<RedisFailover> = LazyLock::new(|| {
+    let mut site = RedisFailover::start();
     site.fail_over();
     site
 });

@@ -4,9 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, LockKey, Moment};
-use tests::{probe::READY_WITHIN, require};
+use tests::{probe::READY_WITHIN, redis_failover::RedisFailover, require};
 
-use crate::site::{Site, verified};
+use crate::site::{client, verified};
 
 const ROUNDS: u64 = 3;
 
@@ -44,8 +44,8 @@ async fn a_lease_that_no_replica_has_is_given_twice_and_its_token_is_refused() {
     let options = AcquireOptions::default().timeout(Duration::from_secs(60)).ttl(Duration::from_secs(60));
     let (mut fenced, mut believed) = (Fenced::default(), 0);
     for _ in 0..ROUNDS {
-        let mut site = Site::start();
-        let (first, second) = (site.client().await, site.client().await);
+        let mut site = RedisFailover::start();
+        let (first, second) = (client(&site).await, client(&site).await);
         site.cut_replication();
         let unheard_of = first.acquire(&key, &options).await.unwrap();
         site.fail_over();

@@ -6,13 +6,14 @@ use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Guard, Hold
 use lock_redis::{RedisConfig, RedisLock};
 use tests::{
     probe::{READY_WITHIN, until},
+    redis_failover::{NAME, RedisFailover},
     redis_sentinel::RedisSentinel,
     redis_server::free_port,
     require,
 };
 use tokio::task::JoinHandle;
 
-use crate::site::{NAME, Site, verified};
+use crate::site::{client, verified};
 
 /// Those that wait through the failover.
 const WAITERS: usize = 4;
@@ -26,10 +27,10 @@ fn options() -> AcquireOptions {
 }
 
 /// Tasks of as many clients in line, in their order.
-async fn in_line(site: &Site, holder: &Arc<dyn DistributedLock>) -> Vec<JoinHandle<Guard>> {
+async fn in_line(site: &RedisFailover, holder: &Arc<dyn DistributedLock>) -> Vec<JoinHandle<Guard>> {
     let mut waiters = Vec::new();
     for number in 1..=WAITERS {
-        let lock = site.client().await;
+        let lock = client(&site).await;
         waiters.push(tokio::spawn(async move { lock.acquire(&key(), &options()).await.unwrap() }));
         while holder.inspect(&key()).await.unwrap().queue.len() < number {
             tokio::task::yield_now().await;
@@ -55,8 +56,8 @@ async fn goes_on(holder: Guard, waiters: Vec<JoinHandle<Guard>>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_master_is_replaced_and_holder_and_line_go_on() {
     require!("redis-server", "redis-cli");
-    let mut site = Site::start();
-    let lock = site.client().await;
+    let mut site = RedisFailover::start();
+    let lock = client(&site).await;
     let holder = lock.acquire(&key(), &options()).await.unwrap();
     let waiters = in_line(&site, &lock).await;
     until(READY_WITHIN, "the replica has it all", || site.is_replicated());
@@ -64,15 +65,15 @@ async fn a_killed_master_is_replaced_and_holder_and_line_go_on() {
     goes_on(holder, waiters).await;
     assert!(site.replica.tell(&["ROLE"]).starts_with("master"));
     // A client that comes now finds the new master.
-    let state = site.client().await.inspect(&key()).await.unwrap();
+    let state = client(&site).await.inspect(&key()).await.unwrap();
     assert_eq!((state.holder, state.queue.len()), (Holder::Free, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
     require!("redis-server", "redis-cli");
-    let site = Site::start();
-    let lock = site.client().await;
+    let site = RedisFailover::start();
+    let lock = client(&site).await;
     let holder = lock.acquire(&key(), &options()).await.unwrap();
     let waiters = in_line(&site, &lock).await;
     until(READY_WITHIN, "the replica has it all", || site.is_replicated());
@@ -88,8 +89,8 @@ async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_goes_on_is_left_as_soon_as_the_sentinel_names_another() {
     require!("redis-server", "redis-cli");
-    let site = Site::start();
-    let lock = site.client().await;
+    let site = RedisFailover::start();
+    let lock = client(&site).await;
     let holder = lock.acquire(&key(), &options()).await.unwrap();
     let waiters = in_line(&site, &lock).await;
     until(READY_WITHIN, "the replica has it all", || site.is_replicated());
