@@ -19,7 +19,7 @@ use crate::{
     error::Trouble,
     keys::{self, Keys},
     line::Line,
-    link::Link,
+    link::{Again, Link},
     quorum::QuorumLock,
     reply::text,
     scripts::{BREAK, HELD_UNDER, RELEASE, RENEW, WITHDRAW},
@@ -127,6 +127,11 @@ pub(crate) fn no_kill(key: &LockKey, store: String) -> Error {
     Error::Unsupported { key: key.to_string(), operation: Operation::Break, store, why: why.to_owned() }
 }
 
+/// What RENEW takes.
+pub(crate) fn renewal(request: RequestId, token: FencingToken, ttl: Duration) -> Result<[String; 3], Trouble> {
+    Ok([request.to_string(), token.to_string(), ttl_ms(ttl)?.to_string()])
+}
+
 /// Tells clients apart: two that shared a channel would wake each other in vain.
 fn client_id() -> RequestId {
     let half = || u128::from(RandomState::new().hash_one((std::process::id(), Moment::now())));
@@ -219,12 +224,12 @@ impl Client {
     }
 
     pub(crate) async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Result<Renewed, LossReason>, Trouble> {
-        let arguments = [lease.request.to_string(), lease.token.to_string(), ttl_ms(ttl)?.to_string()];
-        let answer = self.link.call(&RENEW, &self.keys(&lease.key), &arguments).await?;
+        let (keys, arguments) = (self.keys(&lease.key), renewal(lease.request, lease.token, ttl)?);
+        let answer = self.link.call(&RENEW, &keys, &arguments).await?;
         match text(&answer.value) {
             Some("held") => self
                 .link
-                .await_replicas(&answer)
+                .await_replicas(&answer, Again { script: &RENEW, keys: &keys, arguments: &arguments })
                 .await
                 .map(|()| Ok(Renewed { deadline: Some(deadline(answer.sent, ttl)) })),
             Some("broken") => Ok(Err(LossReason::Broken)),

@@ -139,8 +139,8 @@ pub struct RedisConfig {
     pub prefix: String,
     /// How long the server may take to answer.
     pub timeout: Duration,
-    /// How many replicas must have a grant or a renewal before it counts; 0: the server's word is enough. Not on
-    /// a Cluster, nor with a quorum.
+    /// How many replicas must have a grant or a renewal before it counts; 0: the server's word is enough. Not with
+    /// a quorum.
     pub wait_replicas: u32,
     /// Longest line of one key.
     pub queue_max: usize,

@@ -1,8 +1,8 @@
 //! What a client speaks over: one server, or the nodes of a Cluster.
 
 use redis::{
-    Cmd, RedisError, Value,
-    aio::MultiplexedConnection,
+    Cmd, Pipeline, RedisError, Value,
+    aio::{ConnectionLike as _, MultiplexedConnection},
     cluster_async::ClusterConnection,
     cluster_routing::{RoutingInfo, SingleNodeRoutingInfo},
 };
@@ -45,6 +45,16 @@ impl Connection {
         match self {
             Self::Server { server, .. } => command.query_async(server).await,
             Self::Cluster { nodes, .. } => command.query_async(nodes).await,
+        }
+    }
+
+    /// Runs two commands where the keys of the first one are, one right behind the other on one connection.
+    pub(crate) async fn call_both(&mut self, first: &Cmd, second: &Cmd) -> Result<Vec<Value>, RedisError> {
+        let mut both = Pipeline::with_capacity(2);
+        both.add_command(first.clone()).add_command(second.clone());
+        match self {
+            Self::Server { server, .. } => server.req_packed_commands(&both, 0, 2).await,
+            Self::Cluster { nodes, .. } => nodes.req_packed_commands(&both, 0, 2).await,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::{
     connection::Node,
     error::Trouble,
     keys::Keys,
+    link::Again,
     reply::{list, text, texts},
     scripts::PROBE,
     server::is_at_least,
@@ -74,10 +75,10 @@ impl RedisLock {
     pub async fn check_rights(&self) -> Result<(), Error> {
         let key = LockKey::new("doctor").map_err(|error| Error::Config(error.to_string()))?.inner_gate();
         let keys = Keys::of(&self.client.link.config, &key);
-        let link = &self.client.link;
-        let probed =
-            link.call(&PROBE, &keys, &[&self.client.channel]).await.map_err(|trouble| self.not_open(trouble))?;
-        link.await_replicas(&probed).await.map_err(|trouble| self.not_open(trouble))
+        let (link, arguments) = (&self.client.link, [self.client.channel.clone()]);
+        let probed = link.call(&PROBE, &keys, &arguments).await.map_err(|trouble| self.not_open(trouble))?;
+        let again = Again { script: &PROBE, keys: &keys, arguments: &arguments };
+        link.await_replicas(&probed, again).await.map_err(|trouble| self.not_open(trouble))
     }
 
     /// Looks at the server's version, clock, persistence and eviction. Needs the right to INFO, and to CONFIG GET for the

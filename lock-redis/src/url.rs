@@ -78,11 +78,6 @@ impl RedisConfig {
         if is_cluster && self.database != 0 {
             return Err(Error::Config(format!("a Redis Cluster has no database {}, only 0", self.database)));
         }
-        if is_cluster && self.wait_replicas != 0 {
-            let rule = "`redis.wait_replicas` does not go with a Cluster, whose client cannot tell which of a node's connections \
-                        has written; set it to 0";
-            return Err(Error::Config(rule.into()));
-        }
         match &self.address {
             Address::Quorum { servers, .. } => self.check_quorum(servers),
             _ => Ok(()),
@@ -275,10 +270,8 @@ mod tests {
             let error = RedisConfig::parse(url).unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("secret"), "{url}: {error}");
         }
-        for url in ["redis+cluster://h", "redis+quorum://a,b,c"] {
-            let waiting = RedisConfig { wait_replicas: 1, ..RedisConfig::parse(url).unwrap() };
-            assert!(waiting.check().unwrap_err().to_string().contains("wait_replicas"));
-        }
+        let waiting = RedisConfig { wait_replicas: 1, ..RedisConfig::parse("redis+quorum://a,b,c").unwrap() };
+        assert!(waiting.check().unwrap_err().to_string().contains("wait_replicas"));
         let long = format!("redis://h?prefix={}", "x".repeat(65));
         assert!(RedisConfig::parse(&long).unwrap_err().to_string().contains("65"));
     }

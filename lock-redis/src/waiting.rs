@@ -2,16 +2,17 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
-use lock_core::{Entered, Lease, Moment, Priority, Request, Ticket, Waited, background};
+use lock_core::{Entered, FencingToken, Lease, Moment, Priority, Request, Ticket, Waited, background};
 
 use crate::{
-    backend::Client,
+    backend::{Client, renewal},
     deadline::{deadline, ttl_ms},
     error::Trouble,
     keys::Keys,
     line::Waiter,
+    link::{Again, Answer},
     reply::{self, Standing},
-    scripts::{ENTER, REFRESH},
+    scripts::{ENTER, REFRESH, RENEW},
 };
 
 /// How long who waits in line bears a server that is away: a restart or a failover takes seconds.
@@ -47,7 +48,7 @@ impl Client {
         let answer = self.link.call(&ENTER, &Keys::of(&self.link.config, key), &arguments).await?;
         match Standing::read(&answer.value) {
             Some(Standing::Granted { token, number }) => {
-                self.link.await_replicas(&answer).await?;
+                self.is_kept(&answer, waiter, token).await?;
                 Ok(Entered::Granted(lease(waiter, token, number, answer.sent)))
             }
             Some(Standing::Queued { number, place, holder_ends }) => {
@@ -140,8 +141,15 @@ impl Client {
         let standings = reply::list(&answer.value).filter(|list| list.len() == batch.len());
         let standings: Option<Vec<Standing>> = standings.and_then(|list| list.iter().map(Standing::read).collect());
         let standings = standings.ok_or_else(|| self.strange(REFRESH.name))?;
-        let is_granted = standings.iter().any(|standing| matches!(standing, Standing::Granted { .. }));
-        let kept = if is_granted { self.link.await_replicas(&answer).await } else { Ok(()) };
+        // One at most: it is one lock.
+        let granted = batch.iter().zip(&standings).find_map(|(waiter, standing)| match standing {
+            Standing::Granted { token, .. } => Some((waiter, *token)),
+            _ => None,
+        });
+        let kept = match granted {
+            Some((waiter, token)) => self.is_kept(&answer, waiter, token).await,
+            None => Ok(()),
+        };
         for (waiter, standing) in batch.iter().zip(standings) {
             match standing {
                 Standing::Granted { token, number } if kept.is_ok() => {
@@ -157,6 +165,13 @@ impl Client {
             waiter.ring.notify_one();
         }
         kept
+    }
+
+    /// Waits until as many replicas as configured have this grant.
+    async fn is_kept(&self, answer: &Answer, waiter: &Waiter, token: FencingToken) -> Result<(), Trouble> {
+        let arguments = renewal(waiter.request.id, token, waiter.request.ttl)?;
+        let keys = Keys::of(&self.link.config, &waiter.key);
+        self.link.await_replicas(answer, Again { script: &RENEW, keys: &keys, arguments: &arguments }).await
     }
 
     /// Whether to go on in spite of `trouble`.

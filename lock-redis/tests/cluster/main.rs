@@ -6,6 +6,7 @@
 mod conformance;
 mod deaths;
 mod moves;
+mod replicas;
 
 use std::time::Duration;
 
