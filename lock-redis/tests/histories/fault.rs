@@ -105,11 +105,8 @@ impl Fault {
 
     /// Whether it keeps somebody from being heard; the others only disturb.
     const fn silences(self) -> bool {
-        match self {
-            Self::Delay(..) | Self::Reset(_) | Self::CutReplies(..) | Self::KillSender(_) | Self::FlushAll => false,
-            Self::SetClock(..) => false,
-            _ => true,
-        }
+        let disturbs = matches!(self, Self::Delay(..) | Self::Reset(_) | Self::CutReplies(..) | Self::FlushAll);
+        !(disturbs || matches!(self, Self::KillSender(_) | Self::SetClock(..)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs schedules, each named by its seed, some of them beside each other.
 
 use std::{
+    fmt::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -11,6 +12,8 @@ use std::{
 
 use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, LockKey, wall_clock_us};
 use lock_redis::{RedisConfig, RedisLock};
+
+use crate::{crowd::Crowd, history::Excuses};
 
 fn number(variable: &str, default: u64) -> u64 {
     let text = std::env::var(variable).ok();
@@ -47,8 +50,21 @@ pub(crate) fn run_all(runs: u64, at_once: usize, run: impl Fn(u64, &mut String) 
     assert_eq!(failed, 0, "of {runs} schedules");
 }
 
+/// Nothing is found that these excuses do not cover, and the lock at `url` is had once more; gives how many turns there were.
+pub(crate) fn judge(seed: u64, crowd: &Crowd, excuses: &Excuses, url: &str, log: &mut String) -> usize {
+    let found = crowd.violations(excuses.clone());
+    if !found.is_empty() {
+        writeln!(log, "{excuses:#?}\n{found:#?}").unwrap();
+    }
+    assert!(found.is_empty(), "seed {seed}: {} violations", found.len());
+    let turns = crowd.turns();
+    let last = turns.iter().map(|turn| turn.token).max().unwrap_or(0);
+    assert!(token_at_the_end(url) > last, "seed {seed}: the last token was {last}");
+    turns.len()
+}
+
 /// Whatever is left of those that were killed: the lock is had once more.
-pub(crate) fn token_at_the_end(url: &str) -> u64 {
+fn token_at_the_end(url: &str) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let lock = RedisLock::open(RedisConfig::parse(url).unwrap()).await.unwrap();

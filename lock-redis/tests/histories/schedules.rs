@@ -13,7 +13,7 @@ use tests::require;
 
 use crate::{
     fault::{Fault, Site},
-    runner::{run_all, token_at_the_end},
+    runner::{judge, run_all},
     sender::Dice,
 };
 
@@ -41,15 +41,7 @@ fn run(seed: u64, log: &mut String) -> usize {
     site.crowd.begin(None);
     disturb(&mut site, &mut dice, log);
     site.crowd.until_all_have_ended();
-    let found = site.crowd.violations(site.excuses.clone());
-    if !found.is_empty() {
-        writeln!(log, "{:#?}\n{found:#?}", site.excuses).unwrap();
-    }
-    assert!(found.is_empty(), "seed {seed}: {} violations", found.len());
-    let turns = site.crowd.turns();
-    let last = turns.iter().map(|turn| turn.token).max().unwrap_or(0);
-    assert!(token_at_the_end(&site.server.url()) > last, "seed {seed}: the last token was {last}");
-    turns.len()
+    judge(seed, &site.crowd, &site.excuses, &site.server.url(), log)
 }
 
 fn disturb(site: &mut Site, dice: &mut Dice, log: &mut String) {

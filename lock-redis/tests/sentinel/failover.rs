@@ -30,7 +30,7 @@ fn options() -> AcquireOptions {
 async fn in_line(site: &RedisFailover, holder: &Arc<dyn DistributedLock>) -> Vec<JoinHandle<Guard>> {
     let mut waiters = Vec::new();
     for number in 1..=WAITERS {
-        let lock = client(&site).await;
+        let lock = client(site).await;
         waiters.push(tokio::spawn(async move { lock.acquire(&key(), &options()).await.unwrap() }));
         while holder.inspect(&key()).await.unwrap().queue.len() < number {
             tokio::task::yield_now().await;
