@@ -19,7 +19,7 @@ use crate::{
 
 const RUNS: u64 = 20;
 /// Schedules beside each other: they mostly wait.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 14;
 
 /// A fault that is not yet undone.
 struct UnderWay {
