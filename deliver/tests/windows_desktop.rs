@@ -238,14 +238,20 @@ fn each_message_arrives_in_its_window_and_is_claimed_when_the_window_itself_has_
     }
 }
 
-/// Up to the fetch, without the protocol.
-fn paste(driver: &mut PortableDesktop, guard: &BlockingGuard, window: &Window) -> Result<Bound, Refusal> {
+/// Up to the paste, without the protocol.
+fn ready(driver: &mut PortableDesktop, guard: &BlockingGuard, window: &Window) -> Result<Bound, Refusal> {
     let permit = guard.permit();
     let target = driver.bind(&window.place())?;
     driver.sweep(&permit)?;
     driver.click(&permit, &target)?;
     driver.await_focus(&target, Moment::now() + DEADLINE)?;
     driver.offer(&permit, "text", Selection::Clipboard)?;
+    Ok(target)
+}
+
+/// Up to the fetch.
+fn paste(driver: &mut PortableDesktop, guard: &BlockingGuard, window: &Window) -> Result<Bound, Refusal> {
+    let (permit, target) = (guard.permit(), ready(driver, guard, window)?);
     driver.paste(&permit, &target, &"ctrl+v".parse().unwrap(), &"m".parse().unwrap())?;
     driver.await_fetched(&target, Profile::default().fetch_rule(), Moment::now() + DEADLINE)?;
     Ok(target)
@@ -297,6 +303,39 @@ fn a_window_that_comes_up_with_the_keys_is_seen() {
         }
     }
     assert!(claimed < 20, "the foreground changed and nothing was seen of it");
+}
+
+/// As another process finds it: nobody knows where the text stands.
+#[test]
+fn what_went_astray_is_told_once_in_each_window() {
+    let _one = DESKTOP.lock().unwrap();
+    let (target, mut other) = (Window::open("target", 40), Window::open("other", 400));
+    let guard = guard();
+    // Somewhere from the last look before the keys to the first one after them.
+    let astray = (0..20).map(|tens| Duration::from_millis(10 * tens)).find(|delay| {
+        let mut driver = PortableDesktop::connect().unwrap();
+        let bound = ready(&mut driver, &guard, &target).unwrap();
+        let (chord, id) = ("ctrl+v".parse().unwrap(), "astray".parse().unwrap());
+        let pasted = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(*delay);
+                other.tell("front");
+            });
+            driver.paste(&guard.permit(), &bound, &chord, &id)
+        });
+        other.draft();
+        matches!(pasted, Err(Refusal::PressNotSeen { .. }))
+    });
+    assert!(astray.is_some(), "no keys went where they were not seen to go");
+    for earlier in [Some("the message astray"), None] {
+        let mut driver = PortableDesktop::connect().unwrap();
+        let bound = ready(&mut driver, &guard, &other).unwrap();
+        let chord = "ctrl+v".parse().unwrap();
+        let unsent = driver.paste(&guard.permit(), &bound, &chord, &"next".parse().unwrap()).unwrap();
+        assert_eq!(unsent.map(|unsent| unsent.to_string()).as_deref(), earlier);
+        driver.await_fetched(&bound, Profile::default().fetch_rule(), Moment::now() + DEADLINE).unwrap();
+        driver.submit(&guard.permit(), &bound, &"return".parse().unwrap(), true).unwrap();
+    }
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Note {
     }
 
     /// As it is once text of `id` was typed nobody knows where.
-    #[cfg(all(unix, not(target_os = "macos")))]
+    #[cfg(not(target_os = "macos"))]
     pub(crate) fn astray(mut self, id: &MessageId) -> Self {
         self.0.push(Left { of: Some(id.clone()), at: None, emptied: Vec::new() });
         self
@@ -112,6 +112,12 @@ impl Left {
         let emptied: String = self.emptied.iter().map(|(x, y)| format!(" {x},{y}")).collect();
         format!("{of} {at}{emptied}")
     }
+}
+
+/// A point of a window among all of the display, as a note of what went astray has it: windows move, so it is the window's
+/// number and the point in it.
+pub(crate) const fn place(window: i32, (x, y): Point) -> Point {
+    (window, (x << 16) | (y & 0xffff))
 }
 
 fn point(word: &str) -> Option<Point> {

@@ -18,7 +18,7 @@ use crate::{
     MessageId,
     desktop::{
         Refusal, Unsent,
-        unsent::{NOTE_BYTES_MAX, Note},
+        unsent::{NOTE_BYTES_MAX, Note, place},
     },
 };
 
@@ -90,11 +90,9 @@ impl OnTarget {
         self.note.unsent_at(self.point).or_else(|| self.astray.unsent_at(self.place()))
     }
 
-    /// This place among all of the display, as a note on the root window has it: windows move, so it is the window and the
-    /// point in it.
+    /// This place among all of the display.
     fn place(&self) -> (i32, i32) {
-        let (x, y) = self.point;
-        (self.window.cast_signed(), (x << 16) | (y & 0xffff))
+        place(self.window.cast_signed(), self.point)
     }
 
     /// As it is with the paste of `id`.

@@ -1,6 +1,8 @@
 //! Windows: input as whole arrays, a foreground log, and a clipboard that is only promised, so that reading it is seen.
 
 mod attendant;
+mod clipboard;
+mod findings;
 mod keys;
 mod person;
 mod promise;
@@ -9,25 +11,23 @@ mod session;
 mod unsent;
 mod window;
 
+pub(super) use findings::findings;
+
 use std::time::Duration;
 
-use arboard::{Clipboard, SetExtWindows as _};
 use lock_core::{Moment, Permit};
-use windows_sys::Win32::System::DataExchange::{
-    CloseClipboard, EnumClipboardFormats, GetClipboardOwner, OpenClipboard,
-};
 
 use self::{
     attendant::Attendant,
     keys::KeyStroke,
-    promise::Reader,
     screens::{RealPixels, VirtualDesktop},
+    unsent::Noted,
     window::{Owner, Window},
 };
-use super::{Finding, UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
+use super::{UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
 use crate::{
     MessageId,
-    desktop::{Bound, Chord, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight, Unsent, unsent::Note},
+    desktop::{Bound, Chord, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight, Unsent},
 };
 
 /// Windows tells of a new foreground window a little later. So long before and after keys there must have been none.
@@ -49,8 +49,8 @@ pub(super) struct Windows {
     /// The text that was on the clipboard alone.
     former: Option<String>,
     offered: bool,
-    /// The note on the target as it was before the paste, and the target's point in its window.
-    note_before: Option<(Note, (i32, i32))>,
+    /// The notes as they were before the paste.
+    noted: Option<Noted>,
     /// When the first keys were pressed: earlier readers were not pasted to.
     pasted_at: Option<Moment>,
     foregrounds: u64,
@@ -74,7 +74,7 @@ impl Windows {
             moved: None,
             former: None,
             offered: false,
-            note_before: None,
+            noted: None,
             pasted_at: None,
             foregrounds: 0,
             watching: false,
@@ -117,51 +117,6 @@ impl Windows {
         let until = Moment::now() + idle;
         self.attendant.wait(until, |heard| heard.other_input.map(drop));
         self.refuse_other_input()
-    }
-
-    fn refuse_taken(&self) -> Result<(), Refusal> {
-        // SAFETY: takes nothing, and gives a window or null.
-        let owner = unsafe { GetClipboardOwner() };
-        if !self.offered || (self.attendant.owns(owner) && !self.attendant.heard().replaced) {
-            return Ok(());
-        }
-        let by = if owner.is_null() { "a program without a window".into() } else { Window(owner).describe() };
-        Err(Refusal::ClipboardTaken { by })
-    }
-
-    fn offer_again(&self) -> Result<(), Refusal> {
-        let text = self.attendant.heard().text.clone();
-        self.promise(text)
-    }
-
-    fn promise(&self, text: Vec<u16>) -> Result<(), Refusal> {
-        self.attendant.promise(text).map_err(|error| Refusal::ClipboardTaken { by: format!("somebody ({error})") })
-    }
-
-    /// Where the note cannot be changed, the next message is doubted, and no more.
-    fn settle_note(&self, target: &Bound, note: Option<Note>) {
-        let Some(note) = note else { return };
-        match self.target(target) {
-            Ok(window) => {
-                if let Err(error) = window.write_note(&note) {
-                    tracing::warn!(%error, "the note of unsent text stays on the target");
-                }
-            }
-            Err(refusal) => tracing::debug!(%refusal, "the note went with its window"),
-        }
-    }
-
-    /// What the readers since the paste say.
-    fn fetched(readers: &[Reader], pasted_at: Option<Moment>, pid: u64) -> Fetched {
-        let mut fetched = Fetched::default();
-        for reader in readers {
-            let for_this_paste = pasted_at.is_some_and(|pasted_at| reader.at >= pasted_at);
-            match for_this_paste && reader.pid.map(u64::from) == Some(pid) {
-                true => fetched.by_target += 1,
-                false => fetched.by_others += 1,
-            }
-        }
-        fetched
     }
 }
 
@@ -307,7 +262,7 @@ impl System for Windows {
     }
 
     fn offer(&mut self, _: &Permit<'_>, text: &str, _: Selection) -> Result<(), Refusal> {
-        self.former = only_text();
+        self.former = clipboard::only_text();
         // Windows ends its lines so; classic input boxes know no other end.
         let text = text.replace('\n', "\r\n");
         self.promise(text.encode_utf16().collect())?;
@@ -318,22 +273,30 @@ impl System for Windows {
     fn note_paste(&mut self, target: &Bound, id: &MessageId) -> Result<Option<Unsent>, Refusal> {
         let _pixels = RealPixels::on_this_thread();
         let window = self.target(target)?;
-        let (before, point) = (window.note(), window.offset_of(target.point)?);
+        let noted = Noted::read(window, window.offset_of(target.point)?);
         let failed = |error| Refusal::TargetGone(format!("no note can be left on its window: {error}"));
-        window.write_note(&before.clone().pasted(id, point)).map_err(failed)?;
-        let unsent = before.unsent_at(point);
-        self.note_before = Some((before, point));
+        noted.pasted(id).map_err(failed)?;
+        let unsent = noted.unsent();
+        self.noted = Some(noted);
         Ok(unsent)
     }
 
+    fn note_arrived(&mut self) {
+        self.noted.iter().for_each(Noted::arrived);
+    }
+
     fn note_nothing(&mut self, target: &Bound) {
-        let before = self.note_before.take();
-        self.settle_note(target, before.map(|(before, _)| before));
+        let there = self.target(target).is_ok();
+        if let Some(noted) = self.noted.take() {
+            noted.nothing(there);
+        }
     }
 
     fn note_enter(&mut self, target: &Bound) {
-        let before = self.note_before.take();
-        self.settle_note(target, before.map(|(before, point)| before.emptied(point)));
+        let there = self.target(target).is_ok();
+        if let Some(noted) = self.noted.take() {
+            noted.emptied(there);
+        }
     }
 
     fn may_press(&mut self, target: &Bound, chord: &Chord) -> Result<Self::Strokes, Refusal> {
@@ -391,7 +354,7 @@ impl System for Windows {
         let rest = Moment::now() + rule.quiet.max(UNSEEN_FETCH_SETTLE);
         self.attendant.wait(until.min(rest), |heard| heard.replaced.then_some(()));
         self.refuse_taken()?;
-        let fetched = Self::fetched(&self.attendant.heard().readers, pasted_at, target.client);
+        let fetched = clipboard::fetched(&self.attendant.heard().readers, pasted_at, target.client);
         Ok(fetched)
     }
 
@@ -407,13 +370,7 @@ impl System for Windows {
                 person::note_ours();
             }
         }
-        // What was pasted may still be read; and what is somebody else's now stays.
-        if !std::mem::take(&mut self.offered) || self.pasted_at.is_some() || self.refuse_taken().is_err() {
-            return Ok(());
-        }
-        let Some(former) = self.former.take() else { return Ok(()) };
-        let set = Clipboard::new().and_then(|mut clipboard| clipboard.set().exclude_from_history().text(former));
-        set.map_err(|error| Refusal::ClipboardTaken { by: format!("somebody ({error})") })
+        self.give_clipboard_back()
     }
 }
 
@@ -427,55 +384,4 @@ fn arrived(point: (i32, i32)) -> bool {
             false => std::thread::yield_now(),
         }
     }
-}
-
-/// For `doctor`.
-pub(super) fn findings() -> Vec<Finding> {
-    let _pixels = RealPixels::on_this_thread();
-    let desktop = match session::input_desktop() {
-        Ok(name) if name == session::ORDINARY => Finding { name: "input desktop", seen: name, advice: None },
-        Ok(name) => {
-            let advice = Some("close the screen lock or the secure prompt");
-            Finding { name: "input desktop", seen: format!("{name} has the input"), advice }
-        }
-        Err(error) => {
-            let advice = Some("start this in an unlocked session of a user, not as a service");
-            Finding { name: "input desktop", seen: error.to_string(), advice }
-        }
-    };
-    let rights = match session::own_integrity() {
-        Ok(level) => {
-            let seen = format!("integrity {level:#x}; windows of programs with a higher one drop our keys (UIPI)");
-            Finding { name: "rights", seen, advice: None }
-        }
-        Err(error) => {
-            let advice = Some("without it, windows that drop our keys (UIPI) cannot be told from others");
-            Finding { name: "rights", seen: error.to_string(), advice }
-        }
-    };
-    let screens = Finding { name: "screens", seen: VirtualDesktop::now().to_string(), advice: None };
-    vec![desktop, rights, screens]
-}
-
-/// The clipboard's text, where it holds nothing else that would be lost.
-fn only_text() -> Option<String> {
-    /// CF_TEXT, CF_OEMTEXT, CF_UNICODETEXT, CF_LOCALE: forms of one text.
-    const TEXTS: [u32; 4] = [1, 7, 13, 16];
-    // SAFETY: without a window; closed below.
-    if unsafe { OpenClipboard(std::ptr::null_mut()) } == 0 {
-        return None;
-    }
-    let mut format = 0;
-    let plain = loop {
-        // SAFETY: the clipboard is open; 0 begins and ends the list.
-        format = unsafe { EnumClipboardFormats(format) };
-        match format {
-            0 => break true,
-            of if TEXTS.contains(&of) => {}
-            _ => break false,
-        }
-    };
-    // SAFETY: opened above.
-    unsafe { CloseClipboard() };
-    plain.then(|| Clipboard::new().ok()?.get_text().ok()).flatten()
 }

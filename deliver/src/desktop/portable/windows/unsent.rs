@@ -1,5 +1,8 @@
 //! The note of what may stand unsent in a window: a property of that window.
 //!
+//! Text that went astray stands nobody knows where: that note is on the desktop's own window, and counts for every place until
+//! Enter was pressed there.
+//!
 //! A property holds a number alone. It is that of a global atom, whose name is the note.
 
 use std::io;
@@ -8,14 +11,20 @@ use windows_sys::{
     Win32::{
         Foundation::HANDLE,
         System::DataExchange::{GlobalAddAtomW, GlobalDeleteAtom, GlobalGetAtomNameW},
-        UI::WindowsAndMessaging::{GetPropW, RemovePropW, SetPropW},
+        UI::WindowsAndMessaging::{GetDesktopWindow, GetPropW, RemovePropW, SetPropW},
     },
     core::PCWSTR,
     w,
 };
 
 use super::window::Window;
-use crate::desktop::unsent::Note;
+use crate::{
+    MessageId,
+    desktop::{
+        Unsent,
+        unsent::{Note, place},
+    },
+};
 
 const NOTE: PCWSTR = w!("TalkstickUnsent");
 /// Before the note in an atom's name, so that no other program's atom is taken for ours.
@@ -23,7 +32,80 @@ const PREFIX: &str = "talkstick ";
 /// Longest name of an atom, in UTF-16 units, with its end.
 const NAME_UNITS_MAX: usize = 256;
 
+/// The notes as they were before a paste.
+pub(super) struct Noted {
+    window: Window,
+    /// Where the paste goes, from the window's corner.
+    point: (i32, i32),
+    note: Note,
+    /// What went astray on the desktop.
+    astray: Note,
+}
+
+impl Noted {
+    pub(super) fn read(window: Window, point: (i32, i32)) -> Self {
+        Self { window, point, note: window.note(), astray: Window::desktop().note() }
+    }
+
+    /// Whose text may stand in the box at the point.
+    pub(super) fn unsent(&self) -> Option<Unsent> {
+        self.note.unsent_at(self.point).or_else(|| self.astray.unsent_at(self.place()))
+    }
+
+    /// Notes that text of `id` may stand in the target's box, or anywhere until [`Self::arrived`]. Before the keys: a sender
+    /// that dies right after them leaves these notes, too.
+    pub(super) fn pasted(&self, id: &MessageId) -> io::Result<()> {
+        self.window.write_note(&self.note.clone().pasted(id, self.point))?;
+        settle(Window::desktop(), &self.astray.clone().astray(id));
+        Ok(())
+    }
+
+    /// The paste went nowhere else than to the target.
+    pub(super) fn arrived(&self) {
+        settle(Window::desktop(), &self.astray);
+    }
+
+    /// Nothing was pasted; `there`: the window is still the same.
+    pub(super) fn nothing(self, there: bool) {
+        self.arrived();
+        if there {
+            settle(self.window, &self.note);
+        }
+    }
+
+    /// Enter has emptied the box.
+    pub(super) fn emptied(self, there: bool) {
+        let place = self.place();
+        if there {
+            settle(self.window, &self.note.emptied(self.point));
+        }
+        if self.astray.text().is_some() {
+            settle(Window::desktop(), &self.astray.emptied(place));
+        }
+    }
+
+    /// This place among all of the desktop.
+    fn place(&self) -> (i32, i32) {
+        // Handles have 32 bits that count.
+        place(self.window.0 as i32, self.point)
+    }
+}
+
+/// Where a note cannot be changed, the next message is doubted, and no more; where one cannot be left on the desktop, only
+/// the target knows of the text.
+fn settle(window: Window, note: &Note) {
+    if let Err(error) = window.write_note(note) {
+        tracing::warn!(%error, "a note of unsent text was not changed");
+    }
+}
+
 impl Window {
+    /// The one below all others.
+    fn desktop() -> Self {
+        // SAFETY: takes nothing.
+        Self(unsafe { GetDesktopWindow() })
+    }
+
     /// The note on it.
     pub(super) fn note(self) -> Note {
         // SAFETY: takes numbers and a constant text; a window that is no more has no property.
