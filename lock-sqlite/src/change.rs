@@ -147,7 +147,7 @@ impl Key {
         }
         let begin = || writer.database.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop);
         match until {
-            Some(until) => busy::patiently(path, "begin a transaction in", until, begin)?,
+            Some(until) => busy::begin_in_turn(&writer.database.connection, path, until, begin)?,
             None if busy::briefly(begin).map_err(Trouble::sql("begin a transaction in", path))?.is_none() => {
                 return Ok(None);
             }

@@ -26,6 +26,12 @@ pub(crate) enum Trouble {
     )]
     Busy { path: PathBuf, waited: Duration },
     #[error(
+        "so many processes change {} that it was not this one's turn for {waited:.1?}; no lock was taken: ask again, or use \
+         the file backend, where they need not wait for each other",
+        path.display()
+    )]
+    Crowded { path: PathBuf, waited: Duration },
+    #[error(
         "{} is on {kind}, where neither flock nor a write-ahead log works between hosts; use a local path or the redis \
          backend",
         path.display()

@@ -16,12 +16,13 @@ fn main() {
         assert_eq!(role, "--turns");
         return turns::take_turns(std::env::args().skip(2));
     }
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("file, uncontended, one process:", || uncontended::measure(store::FILE)),
         ("file, handover from one process to another, 8 processes:", || turns::measure(store::FILE)),
         ("file, waiters:", || waiters::measure(store::FILE)),
         ("sqlite, uncontended, one process:", || uncontended::measure(store::SQLITE)),
         ("sqlite, handover from one process to another, 8 processes:", || turns::measure(store::SQLITE)),
+        ("sqlite, waiters:", || waiters::measure(store::SQLITE)),
     ];
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (name, measure) in parts {
