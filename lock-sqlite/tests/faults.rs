@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -158,7 +158,9 @@ fn damage(folder: &Path) {
     for suffix in ["", "-wal"] {
         let path = folder.join(format!("locks.sqlite{suffix}"));
         let length = usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap();
-        std::fs::write(&path, vec![0xA5; length.max(4096)]).unwrap();
+        // Not cut to nothing before: SQLite takes the log of an empty database away, should somebody look right then.
+        let mut file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.write_all(&vec![0xA5; length.max(4096)]).unwrap();
     }
 }
 
@@ -201,7 +203,7 @@ fn a_newer_schema_is_refused() {
     newer.execute_batch("PRAGMA user_version = 99").unwrap();
     for error in [open(folder.path()).unwrap_err(), running.acquire(&key(), &soon()).unwrap_err()] {
         let told = told(&error);
-        assert!(told.contains("version 99") && told.contains("up to 1") && told.contains("update"), "{told}");
+        assert!(told.contains("version 99") && told.contains("up to 2") && told.contains("update"), "{told}");
     }
 }
 
