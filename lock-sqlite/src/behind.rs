@@ -44,14 +44,14 @@ impl Change<'_> {
 
     /// Writes down a ticket behind a file that is locked by now, and its number.
     fn put_in_line(&mut self, waiting: &Waiting) -> Result<(), Trouble> {
-        self.insert(&mut Vec::new(), waiting)?;
+        self.insert(waiting)?;
         let issued = queries::issued(&self.database().connection, &self.key.name, waiting.number);
         issued.map_err(self.sql("write to"))
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{path::Path, time::Duration};
 
     use lock_core::{FencingToken, LockKey, Owner, Priority, RequestId, Secret, queue};
@@ -64,12 +64,12 @@ mod tests {
         schema,
     };
 
-    fn entry(ticket: u64, process: u64, priority: Priority) -> Entry {
+    pub(crate) fn entry(ticket: u64, process: u64, priority: Priority) -> Entry {
         let request = RequestId(u128::from(ticket));
         Entry { ticket, request, process, pid: 1, start: 1, since_us: 1, passed: 0, priority, rest: Rest::Awake }
     }
 
-    fn request() -> Request {
+    pub(crate) fn request() -> Request {
         Request {
             id: RequestId(7),
             owner: Owner::current(""),

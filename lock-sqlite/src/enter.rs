@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use lock_core::{
-    Entered, Place, Request, RequestId, Ticket, process_is_stopped, queue,
+    Entered, Place, Priority, Request, RequestId, Ticket, process_is_stopped, queue,
     turn::{self, InLine},
     wall_clock_us,
 };
@@ -16,7 +16,7 @@ use crate::{
     error::Trouble,
     key::Waiting,
     layout::Kind,
-    queries,
+    near, queries,
 };
 
 impl Change<'_> {
@@ -28,16 +28,16 @@ impl Change<'_> {
         if let Some(entered) = self.enter_behind_ours(request)? {
             return Ok(entered);
         }
-        let mut line = self.line()?;
-        if let Some(answer) = self.answer_again(request.id, &line) {
+        let line = self.near()?;
+        if let Some(answer) = self.answer_again(request.id)? {
             return Ok(answer);
         }
         let record = self.record()?;
-        let number = self.number(&mut line, record.as_ref(), request)?;
-        if !self.is_held(record.as_ref())? && self.is_clear(&mut line)? {
+        let number = self.number(record.as_ref(), request, line.is_empty())?;
+        if !self.is_held(record.as_ref())? && self.is_clear(line)? {
             return self.grant_newcomer(record, request, number).map(Entered::Granted);
         }
-        self.queue(&mut line, record, request, number)
+        self.queue(record, request, number)
     }
 
     /// The line, with this process's tickets in it exactly as its table has them.
@@ -71,17 +71,17 @@ impl Change<'_> {
         self.remove_all(line, |e| e.process == process && !ids.contains(&e.request))?;
         let present: HashSet<RequestId> = line.iter().map(|e| e.request).collect();
         for ticket in waiting.iter().filter(|ticket| !present.contains(&ticket.request.id)) {
-            self.insert(line, ticket)?;
+            line.push(self.insert(ticket)?);
         }
         Ok(())
     }
 
     /// Puts a ticket of ours in line, behind a file that is locked by now.
-    pub(crate) fn insert(&mut self, line: &mut Vec<Entry>, ticket: &Waiting) -> Result<(), Trouble> {
+    pub(crate) fn insert(&mut self, ticket: &Waiting) -> Result<Entry, Trouble> {
         let entry = Entry {
             ticket: ticket.number,
             request: ticket.request.id,
-            process: self.place(line.is_empty())?,
+            process: self.place()?,
             pid: std::process::id(),
             start: ticket.request.owner.start,
             since_us: ticket.since_us,
@@ -91,34 +91,42 @@ impl Change<'_> {
         };
         let inserted = queries::insert(&self.database().connection, &self.key.name, &entry, &ticket.request);
         inserted.map_err(self.sql("write to"))?;
-        line.push(entry);
-        Ok(())
+        Ok(entry)
     }
 
     /// The number of our place in line, which is made where there is none.
-    fn place(&mut self, alone: bool) -> Result<u64, Trouble> {
-        let mut table = self.key.table();
-        if let Some(place) = &table.wake {
-            return Ok(place.number);
+    fn place(&mut self) -> Result<u64, Trouble> {
+        let known = self.key.table().wake.as_ref().map(|place| place.number);
+        if let Some(number) = known {
+            return Ok(number);
         }
-        let batons = &self.writer.database.opened.batons;
-        let place = batons.prepare(Kind::Line)?;
-        batons.name(Kind::Line, &place)?;
+        let length = queries::length(&self.database().connection, &self.key.name).map_err(self.sql("read"))?;
         // Where nobody else waits, a look at the whole folder is soon done.
-        self.effects.sweep = alone;
-        Ok(table.wake.insert(place).number)
+        self.effects.sweep = length == 0;
+        let place = self.batons().prepare(Kind::Line)?;
+        self.batons().name(Kind::Line, &place)?;
+        Ok(self.key.table().wake.insert(place).number)
     }
 
     /// The answer to a request that was answered before and is sent again.
-    fn answer_again(&self, request: RequestId, line: &[Entry]) -> Option<Entered> {
-        let mut table = self.key.table();
-        if let Some(held) = table.leases.get(&request) {
-            let lease = held.lease.clone();
-            table.tickets.remove(&request);
-            return Some(Entered::Granted(lease));
-        }
-        let number = table.tickets.get(&request)?.number;
-        Some(Entered::Queued(Ticket { key: self.key.name.clone(), request, number }, place(line, request)))
+    fn answer_again(&self, request: RequestId) -> Result<Option<Entered>, Trouble> {
+        let (number, priority) = {
+            let mut table = self.key.table();
+            if let Some(held) = table.leases.get(&request) {
+                let lease = held.lease.clone();
+                table.tickets.remove(&request);
+                return Ok(Some(Entered::Granted(lease)));
+            }
+            let Some(ticket) = table.tickets.get(&request) else { return Ok(None) };
+            (ticket.number, ticket.request.priority)
+        };
+        let place = self.place_of(request, priority, number)?;
+        Ok(Some(Entered::Queued(Ticket { key: self.key.name.clone(), request, number }, place)))
+    }
+
+    fn place_of(&self, request: RequestId, priority: Priority, number: u64) -> Result<Place, Trouble> {
+        let place = near::place_of(&self.database().connection, &self.key.name, (request, priority, number));
+        place.map_err(self.sql("read"))
     }
 
     /// The row of the key.
@@ -133,32 +141,33 @@ impl Change<'_> {
     }
 
     /// The number of a request that asks now: grows for ever, and comes back with who had it.
-    fn number(&mut self, line: &mut Vec<Entry>, record: Option<&Record>, request: &Request) -> Result<u64, Trouble> {
+    fn number(&mut self, record: Option<&Record>, request: &Request, alone: bool) -> Result<u64, Trouble> {
         let last = record.map_or(0, |record| record.last_ticket);
-        let last = line.iter().map(|e| e.ticket).fold(last, u64::max);
-        let next = wall_clock_us().max(last.saturating_add(1));
-        if let Some(asked) = request.number
-            && let Some(entry) = line.iter().find(|e| e.ticket == asked).copied()
-            && entry.process != self.key.table().process()
-        {
-            // A dead process's ticket uses no number.
-            self.sweep_if_dead(line, entry.process)?;
-        }
-        let holders = match record {
-            Some(record) if self.is_held(Some(record))? => Some(record.ticket),
-            _ => None,
+        let in_line = match alone {
+            true => 0,
+            false => queries::last_ticket(&self.database().connection, &self.key.name).map_err(self.sql("read"))?,
         };
-        let in_use = |number| holders == Some(number) || line.iter().any(|e| e.ticket == number);
-        Ok(queue::number(request.number, next, in_use))
+        let next = wall_clock_us().max(last.max(in_line).saturating_add(1));
+        let Some(asked) = request.number else { return Ok(next) };
+        let process = queries::process_of(&self.database().connection, &self.key.name, asked);
+        let is_in_line = match process.map_err(self.sql("read"))? {
+            None => false,
+            Some(ours) if ours == self.key.table().process() => true,
+            // A dead process's ticket uses no number.
+            Some(process) => self.sweep_if_dead(&mut Vec::new(), process)?.is_some(),
+        };
+        let is_held = record.is_some_and(|record| record.ticket == asked) && self.is_held(record)?;
+        Ok(queue::number(Some(asked), next, |_asked| is_in_line || is_held))
     }
 
     /// Whether no live waiter goes first. Dead ones that would go next are swept away.
-    fn is_clear(&mut self, line: &mut Vec<Entry>) -> Result<bool, Trouble> {
-        while let Some(next) = turn::next_awake(line) {
+    fn is_clear(&mut self, mut line: Vec<Entry>) -> Result<bool, Trouble> {
+        while let Some(next) = turn::next_awake(&line) {
             let process = line[next].process;
-            if process == self.key.table().process() || self.sweep_if_dead(line, process)?.is_some() {
+            if process == self.key.table().process() || self.sweep_if_dead(&mut line, process)?.is_some() {
                 return Ok(false);
             }
+            line = self.near()?;
         }
         Ok(true)
     }
@@ -169,7 +178,9 @@ impl Change<'_> {
         if matches!(life, Life::Alive(..)) {
             return Ok(Some(life));
         }
-        self.remove_all(line, |e| e.process == process)?;
+        let removed = queries::remove_process(&self.database().connection, &self.key.name, process);
+        removed.map_err(self.sql("write to"))?;
+        line.retain(|e| e.process != process);
         self.batons().bury(Kind::Line, process);
         Ok(None)
     }
@@ -183,14 +194,8 @@ impl Change<'_> {
     }
 
     /// Issues a ticket.
-    fn queue(
-        &mut self,
-        line: &mut Vec<Entry>,
-        record: Option<Record>,
-        request: &Request,
-        number: u64,
-    ) -> Result<Entered, Trouble> {
-        self.make_room(line)?;
+    fn queue(&mut self, record: Option<Record>, request: &Request, number: u64) -> Result<Entered, Trouble> {
+        self.make_room()?;
         let waiting = Waiting {
             request: request.clone(),
             number,
@@ -199,28 +204,33 @@ impl Change<'_> {
             fault: None,
             ring: Arc::new(Notify::new()),
         };
-        self.insert(line, &waiting)?;
+        self.insert(&waiting)?;
         if record.is_some() {
             queries::issued(&self.database().connection, &self.key.name, number).map_err(self.sql("write to"))?;
         }
         self.effects.queued = Some(waiting);
-        self.ensure_sleeper(line)?;
+        let mut line = self.near_as_written()?;
+        self.ensure_sleeper(&mut line)?;
         let ticket = Ticket { key: self.key.name.clone(), request: request.id, number };
-        Ok(Entered::Queued(ticket, place(line, request.id)))
+        Ok(Entered::Queued(ticket, self.place_of(request.id, request.priority, number)?))
     }
 
     /// Refuses to make the line longer than it may be; dead tickets do not count.
-    fn make_room(&mut self, line: &mut Vec<Entry>) -> Result<(), Trouble> {
+    fn make_room(&mut self) -> Result<(), Trouble> {
         let max = self.key.store.config.queue_max;
-        if line.len() < max {
+        let length = |change: &Self| {
+            queries::length(&change.database().connection, &change.key.name).map_err(change.sql("read"))
+        };
+        if length(self)? < max {
             return Ok(());
         }
+        let mut line = self.line()?;
         let ours = self.key.table().process();
         let processes: HashSet<u64> = line.iter().map(|e| e.process).filter(|&process| process != ours).collect();
         for process in processes {
-            self.sweep_if_dead(line, process)?;
+            self.sweep_if_dead(&mut line, process)?;
         }
-        let waiting = line.len();
+        let waiting = length(self)?;
         if waiting < max { Ok(()) } else { Err(Trouble::Full { waiting, max }) }
     }
 }

@@ -29,7 +29,7 @@ impl Change<'_> {
         Ok(lease)
     }
 
-    /// Grants the lock, which is free, to the ticket at `index`, which is ours.
+    /// Grants the lock, which is free, to the ticket at `index`, which is ours. Of the line, what [`Change::near`] gives will do.
     pub(crate) fn grant_ticket(
         &mut self,
         record: Option<Record>,
@@ -41,11 +41,8 @@ impl Change<'_> {
         let request = request.ok_or(Trouble::NoTicket)?;
         let db = &self.database().connection;
         queries::remove(db, &self.key.name, granted.ticket).map_err(self.sql("write to"))?;
-        let passed = |e: &Entry| e.ticket < granted.ticket && e.is_awake();
-        if line.iter().any(passed) {
-            queries::count_passed(db, &self.key.name, granted.ticket).map_err(self.sql("write to"))?;
-            line.iter_mut().filter(|e| passed(e)).for_each(|e| e.passed += 1);
-        }
+        queries::count_passed(db, &self.key.name, granted.ticket).map_err(self.sql("write to"))?;
+        line.iter_mut().filter(|e| e.ticket < granted.ticket && e.is_awake()).for_each(|e| e.passed += 1);
         let held = self.write_lease(record, &request, granted.ticket)?;
         self.effects.lease = Some((held, true));
         let next_is_ours = turn::next_awake(line).is_some_and(|i| line[i].process == granted.process);

@@ -20,6 +20,7 @@ mod health;
 mod key;
 mod known_keys;
 mod layout;
+mod near;
 mod observe;
 mod queries;
 mod rebuild;

@@ -10,7 +10,7 @@ use crate::error::Trouble;
 const APPLICATION: i64 = 0x7473_746B;
 
 /// What leads from each version to the next; the version is how many of them a database has behind it.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001_init.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001_init.sql"), include_str!("schema/0002_order.sql")];
 
 /// What a database is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,17 +109,34 @@ mod tests {
         migrate(&connection, path).unwrap();
         one_key(&connection);
         assert!(look(&connection, path).unwrap() == Found::Ours && is_current(&connection, path).unwrap());
-        let newer = [MIGRATIONS[0], NEXT];
+        let newer = [MIGRATIONS[0], MIGRATIONS[1], NEXT];
         migrate_by(&connection, path, &newer).unwrap();
         assert_eq!(last_token(&connection), 7);
-        assert_eq!(version(&connection, path).unwrap(), 2);
+        assert_eq!(version(&connection, path).unwrap(), 3);
         // And this build meets it.
         let refused = refuse_newer(&connection, path).unwrap_err().to_string();
         assert!(
-            refused.contains("version 2") && refused.contains("up to 1") && refused.contains("update"),
+            refused.contains("version 3") && refused.contains("up to 2") && refused.contains("update"),
             "{refused}"
         );
         assert!(look(&connection, path).is_err());
+    }
+
+    #[test]
+    fn a_database_of_each_older_version_is_brought_up_with_its_line() {
+        for older in 1..MIGRATIONS.len() {
+            let (connection, path) = (Connection::open_in_memory().unwrap(), Path::new("db"));
+            migrate_by(&connection, path, &MIGRATIONS[..older]).unwrap();
+            one_key(&connection);
+            let row = "INSERT INTO tickets VALUES ('k', 8, zeroblob(16), 1, 2, 15, 0, 3, 'h', 4, 5, 'l')";
+            connection.execute_batch(row).unwrap();
+            assert!(!is_current(&connection, path).unwrap());
+            migrate(&connection, path).unwrap();
+            let key = lock_core::LockKey::new("k").unwrap();
+            assert!(!crate::queries::is_plain(&connection, &key).unwrap(), "the indexes know what was there");
+            assert_eq!(crate::queries::first_two(&connection, &key).unwrap()[0].ticket, 8);
+            assert_eq!(last_token(&connection), 7);
+        }
     }
 
     #[test]
@@ -127,11 +144,11 @@ mod tests {
         let (connection, path) = (Connection::open_in_memory().unwrap(), Path::new("db"));
         migrate(&connection, path).unwrap();
         one_key(&connection);
-        let broken = [MIGRATIONS[0], NEXT, "CREATE TABLE locks (x) STRICT;"];
+        let broken = [MIGRATIONS[0], MIGRATIONS[1], NEXT, "CREATE TABLE locks (x) STRICT;"];
         migrate_by(&connection, path, &broken).unwrap_err();
         assert!(connection.is_autocommit() && is_current(&connection, path).unwrap());
         assert_eq!(last_token(&connection), 7);
-        migrate_by(&connection, path, &broken[..2]).expect("no half of it is left");
+        migrate_by(&connection, path, &broken[..3]).expect("no half of it is left");
     }
 
     #[test]

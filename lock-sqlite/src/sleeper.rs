@@ -74,8 +74,8 @@ impl Change<'_> {
     /// Where to sleep now, or the grant itself when the lock is free.
     fn next_sleep(&mut self) -> Result<Sleep, Trouble> {
         self.key.table().starting = false;
-        let mut line = self.line()?;
         loop {
+            let mut line = self.near()?;
             let process = self.key.table().process();
             match turn(&line, process) {
                 Turn::None => return Ok(Sleep::Done),

@@ -9,11 +9,10 @@ use lock_core::{
 
 use crate::{
     change::Change,
-    enter::place,
     entry::Rest,
     error::Trouble,
     key::Key,
-    queries,
+    near, queries,
     sweep::{Found, Watch},
 };
 
@@ -72,10 +71,15 @@ impl Key {
     }
 
     async fn place(self: &Arc<Self>, request: RequestId) -> Result<Place, Trouble> {
+        let (number, priority) = {
+            let table = self.table();
+            let ticket = table.tickets.get(&request).ok_or(Trouble::NoTicket)?;
+            (ticket.number, ticket.request.priority)
+        };
         let key = Arc::clone(self);
         self.looked(move |database| {
-            let line = queries::line(&database.connection, &key.name);
-            Ok(place(&line.map_err(Trouble::sql("read", &key.store.path))?, request))
+            let place = near::place_of(&database.connection, &key.name, (request, priority, number));
+            place.map_err(Trouble::sql("read", &key.store.path))
         })
         .await
     }

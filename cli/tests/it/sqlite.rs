@@ -10,7 +10,7 @@ fn doctor_looks_at_the_database() {
     assert_eq!(check("lock store")["state"], "ok");
     let database = check("database");
     assert_eq!(database["state"], "ok", "{database}");
-    assert!(database["seen"].as_str().unwrap().contains("schema 1, journal wal"), "{database}");
+    assert!(database["seen"].as_str().unwrap().contains("schema 2, journal wal"), "{database}");
     let path = case.root().join("runtime/locks.sqlite");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     let database = check("database");
