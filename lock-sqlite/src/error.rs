@@ -49,6 +49,12 @@ pub(crate) enum Trouble {
         path.display()
     )]
     StillHeld { path: PathBuf, held: usize },
+    #[error(
+        "{} was deleted or replaced, and another client in this process is still at work on the old one; no lock was taken: \
+         ask again",
+        path.display()
+    )]
+    OldClient { path: PathBuf },
     #[error("the request was withdrawn while it was being answered")]
     Withdrawn,
     #[error("this request has no place in line")]
@@ -98,7 +104,8 @@ fn advice(source: &rusqlite::Error) -> &'static str {
     match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "; no lock was taken: free some space",
         Some(ErrorCode::SystemIoFailure) => {
-            "; no lock was taken: is the disk full, a limit reached, or the disk failing?"
+            "; no lock was taken: ask again if its files were deleted right now; else is the disk full, a limit reached, or the \
+             disk failing?"
         }
         Some(ErrorCode::ReadOnly) => "; no lock was taken: use a path that can be written",
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {

@@ -12,6 +12,7 @@ mod busy;
 mod change;
 mod config;
 mod connection;
+mod connections;
 mod enter;
 mod entry;
 mod error;

@@ -34,6 +34,7 @@ impl Store {
     /// Opens the database, making or replacing it where that is needed.
     pub(crate) fn open_files(&self, until: Moment) -> Result<(Connection, FileId, Batons), Trouble> {
         let _one_at_a_time = lock(&OPENING);
+        self.connections.close_others_old(&self.path, until)?;
         let gates = self.gates()?;
         if let Some(kind) = filesystem::network(&gates)? {
             return Err(Trouble::NetworkFileSystem { path: self.path.clone(), kind });

@@ -20,6 +20,7 @@ use crate::{
     busy,
     config::SqliteConfig,
     connection,
+    connections::Connections,
     error::Trouble,
     layout,
 };
@@ -36,12 +37,7 @@ pub(crate) struct Store {
     folder: PathBuf,
     /// The database's name in the folder.
     pub(crate) name: String,
-    /// Locked through a whole transaction, and while the database is opened.
-    write: Mutex<Option<Writer>>,
-    /// Its own, so that a look never waits for who waits to write.
-    read: Mutex<Option<Database>>,
-    /// What was opened last.
-    opened: Mutex<Option<Arc<Opened>>>,
+    pub(crate) connections: Arc<Connections>,
     /// How often it was opened.
     openings: AtomicU64,
     /// Something in it could not be read: it is looked at as a whole at the next opening.
@@ -98,14 +94,13 @@ impl Store {
         };
         Dir::open_or_create(above)?;
         let folder = above.canonicalize().map_err(Trouble::io("find", above))?;
+        let path = folder.join(name);
         let store = Self {
-            path: folder.join(name),
+            connections: Connections::to(&path),
+            path,
             name: name.to_owned(),
             folder,
             config,
-            write: Mutex::default(),
-            read: Mutex::default(),
-            opened: Mutex::default(),
             openings: AtomicU64::new(0),
             suspect: AtomicBool::new(false),
         };
@@ -125,7 +120,7 @@ impl Store {
 
     /// What is open, if the paths still name it.
     pub(crate) fn opened(&self) -> Result<Option<Arc<Opened>>, Trouble> {
-        let opened = lock(&self.opened).clone();
+        let opened = lock(&self.connections.opened).clone();
         match opened {
             Some(opened) if opened.is_in_place()? => Ok(Some(opened)),
             _ => Ok(None),
@@ -134,7 +129,7 @@ impl Store {
 
     /// Opens the database anew where that is needed. Blocks.
     pub(crate) fn ensure_open(&self, until: Moment) -> Result<(), Trouble> {
-        self.open_writer(&mut lock(&self.write), until)
+        self.open_writer(&mut lock(&self.connections.write), until)
     }
 
     fn open_writer(&self, writer: &mut Option<Writer>, until: Moment) -> Result<(), Trouble> {
@@ -144,22 +139,21 @@ impl Store {
         {
             return Ok(());
         }
-        *writer = None;
-        *lock(&self.read) = None;
+        self.connections.close(writer);
         let (connection, id, batons) = self.open_files(until)?;
         let batons_id = named(batons.folder().path())?;
         let [log, index] = [layout::LOG, layout::INDEX].map(|suffix| self.beside(suffix));
         let beside = [(log.clone(), named(&log)?), (index.clone(), named(&index)?)];
         let opening = self.openings.fetch_add(1, Ordering::Relaxed) + 1;
         let opened = Arc::new(Opened { id, batons, batons_id, opening, path: self.path.clone(), beside });
-        *lock(&self.opened) = Some(Arc::clone(&opened));
+        *lock(&self.connections.opened) = Some(Arc::clone(&opened));
         *writer = Some(Writer { database: Database { connection, opened }, spare: None });
         Ok(())
     }
 
     /// The open writer, to itself. Blocks.
     pub(crate) fn writer(&self, until: Moment) -> Result<MutexGuard<'_, Option<Writer>>, Trouble> {
-        let mut writer = lock(&self.write);
+        let mut writer = lock(&self.connections.write);
         self.open_writer(&mut writer, until)?;
         Ok(writer)
     }
@@ -176,7 +170,7 @@ impl Store {
     pub(crate) fn try_writer(&self) -> Result<Option<MutexGuard<'_, Option<Writer>>>, Trouble> {
         let mut tries = 0..busy::QUICK_TRIES;
         let writer = loop {
-            match self.write.try_lock() {
+            match self.connections.write.try_lock() {
                 Ok(writer) => break writer,
                 Err(TryLockError::Poisoned(writer)) => break writer.into_inner(),
                 Err(TryLockError::WouldBlock) if tries.next().is_some() => std::thread::yield_now(),
@@ -192,8 +186,8 @@ impl Store {
 
     /// Reads something. A look, for a moment: `None` where it would have to wait, or to open the database first.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Database) -> Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+        let mut slot = lock(&self.connections.read);
         let Some(opened) = self.opened()? else { return Ok(None) };
-        let mut slot = lock(&self.read);
         if slot.as_ref().is_none_or(|read| read.opened.opening != opened.opening) {
             *slot = None;
             let connection = connection::open(&self.path)?;

@@ -176,3 +176,53 @@ fn an_index_that_is_deleted_costs_no_row() {
     holder.goes_on();
     assert!(holder.token() > token);
 }
+
+/// SQLite shares an index among the connections of a process: the clients of one must leave the old one together.
+#[test]
+fn clients_of_one_process_go_on_whatever_was_deleted_beside_the_database() {
+    for deleted in [&["-wal"][..], &["-shm"], &["-wal", "-shm"], &["", "-wal", "-shm"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let clients = [blocking(folder.path()), blocking(folder.path()), blocking(folder.path())];
+        let mut last = None;
+        for _ in 0..3 {
+            for client in &clients {
+                let guard = client.acquire(&key(), &soon()).unwrap_or_else(|e| panic!("{deleted:?}: {}", told(&e)));
+                assert!(last < Some(guard.token()), "{deleted:?}: tokens grow");
+                last = Some(guard.token());
+                guard.release().unwrap();
+                assert_eq!(client.inspect(&key()).unwrap().holder, lock_core::Holder::Free);
+            }
+            for suffix in deleted {
+                std::fs::remove_file(folder.path().join(format!("locks.sqlite{suffix}"))).unwrap();
+            }
+        }
+    }
+}
+
+/// Whatever each of them meets in the middle of a deletion: none hangs, and afterwards all go on.
+#[test]
+fn clients_at_work_in_one_process_go_on_after_files_were_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let clients = [blocking(folder.path()), blocking(folder.path()), blocking(folder.path())];
+    std::thread::scope(|scope| {
+        let (tried, tries) = std::sync::mpsc::channel();
+        for client in &clients {
+            let tried = tried.clone();
+            scope.spawn(move || while tried.send(client.acquire(&key(), &soon()).map(drop)).is_ok() {});
+        }
+        let mut turns = 0;
+        for round in 0..100 {
+            turns += tries.iter().take(5).filter(Result::is_ok).count();
+            for suffix in [&["-wal"][..], &["-shm"], &["-wal", "-shm"], &["", "-wal", "-shm"]][round % 4] {
+                // It may not be there again yet.
+                let _missing = std::fs::remove_file(folder.path().join(format!("locks.sqlite{suffix}")));
+            }
+        }
+        assert!(turns > 100, "only {turns} turns");
+        // The clients end when nobody hears of them any more.
+        drop(tries);
+    });
+    for client in &clients {
+        client.acquire(&key(), &soon()).unwrap_or_else(|error| panic!("{}", told(&error))).release().unwrap();
+    }
+}
