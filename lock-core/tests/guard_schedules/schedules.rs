@@ -14,7 +14,7 @@ use shuttle::{
 use crate::{clock, mistake::Mistake};
 
 /// Schedules of each kind in an ordinary run.
-const RUNS: u64 = 300;
+const RUNS: u64 = 150;
 
 /// In how many places a schedule of PCT forces another task to go on: the depth of the bugs that it surely finds.
 const DEPTH: usize = 3;
