@@ -1,12 +1,17 @@
 -- One server of a quorum: ends what the request has here, be it a vote or a lease, and hands the server's vote to the next live
--- waiter. A lease up to this token that is still on its way here comes too late. Idempotent.
+-- waiter. When the request is over, a lease up to its token that is still on its way here comes too late. Idempotent.
 --
 -- ARGV: request, token of its lease or '0', whether the request is over ('1') or comes again ('0').
 -- Gives 1 if this call has ended something, else 0.
 local request, token = ARGV[1], ARGV[2]
-if token ~= '0' then
+if token ~= '0' and ARGV[3] == '1' then
   redis.call('HSET', LOCK, 'given_back', greater(redis.call('HGET', LOCK, 'given_back') or '0', token),
     'token_last', greater(redis.call('HGET', LOCK, 'token_last') or '0', token))
+elseif token ~= '0' and redis.call('HGET', LOCK, 'confirmed') == token
+  and redis.call('HGET', LOCK, 'confirmed_by') == request then
+  -- No majority had it, so it never counts: a lease that does, under a lower token, may be given to this server again.
+  redis.call('HSET', LOCK, 'confirmed', redis.call('HGET', LOCK, 'confirmed_was') or '0',
+    'confirmed_by', redis.call('HGET', LOCK, 'confirmed_by_was') or '')
 end
 local left = ARGV[3] == '1' and leave(request)
 local held = recorded()

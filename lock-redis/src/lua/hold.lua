@@ -2,7 +2,8 @@
 -- gives the server a lease that it has missed. A vote for another request gives way. A lease that was held so does not, and
 -- neither does anything that came after this one: what is held here under different requests has ever higher tokens.
 --
--- ARGV: request, token, ttl in ms, number, owner, secret hash. One more key behind those of the lock: SERVER.
+-- ARGV: request, token, ttl in ms, number, owner, secret hash, '1' when a majority has it already: then a lease under a lower
+-- token is not held by anybody else, and is what this server had when it went away. One more key behind those of the lock: SERVER.
 -- Gives { 'held', for how many ms this server has kept locks }, { 'taken' } (a lease of another request is here, or a later one
 -- was), or { 'over' } (it was given back before).
 local SERVER = KEYS[8] -- hash: since when this server has kept the locks of a quorum; it begins anew when it has lost its data
@@ -12,7 +13,7 @@ local function higher(a, b)
 end
 
 local born = redis.call('HGET', SERVER, 'born')
-if not born then
+if not born or tonumber(born) > NOW then
   born = text(NOW)
   redis.call('HSET', SERVER, 'born', born)
 end
@@ -26,8 +27,11 @@ if not higher(token, last) and not (token == last and by == request) then
   return { 'taken' }
 end
 local held = recorded()
-if held and held.ends > NOW and held.request ~= request and held.token == last then
+if held and held.ends > NOW and held.request ~= request and held.token == last and ARGV[7] ~= '1' then
   return { 'taken' }
+end
+if by ~= request then
+  redis.call('HSET', LOCK, 'confirmed_was', last, 'confirmed_by_was', by or '')
 end
 leave(request)
 local own = held and held.request == request and held.token == token

@@ -90,7 +90,9 @@ impl QuorumLock {
 
     /// What its waiting has come to.
     fn granted(&self, campaign: &Campaign, lease: &Lease) {
-        self.claims().insert(lease.request, campaign.claim());
+        // Another vote, for a higher token, may have come since the lease was asked for.
+        let claim = Claim { token: lease.token, number: lease.ticket, ..campaign.claim() };
+        self.claims().insert(lease.request, claim);
         self.forget(lease.request);
     }
 
@@ -186,7 +188,10 @@ impl DistributedLock for QuorumLock {
         let claim = self.claims().get(&lease.request).cloned();
         match self.servers.renew(lease, ttl, claim).await.map_err(self.failed(&lease.key, Operation::Renew))? {
             Ok(renewed) => Ok(renewed),
-            Err(reason) => Err(Error::Lost { key: lease.key.clone(), token: lease.token, reason }),
+            Err(reason) => {
+                self.claims().remove(&lease.request);
+                Err(Error::Lost { key: lease.key.clone(), token: lease.token, reason })
+            }
         }
     }
 

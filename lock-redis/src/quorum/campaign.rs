@@ -230,7 +230,8 @@ impl Campaign {
     /// The second round trip. When it fails, what it has reached is undone, and the next attempt begins after a moment.
     async fn hold(&mut self) -> Result<Option<Lease>, Trouble> {
         let claim = self.claim();
-        let pause = match claim.hold(&self.servers, self.ttl).await? {
+        let servers = Arc::clone(&self.servers);
+        let pause = match self.meanwhile(claim.hold(&servers, self.ttl)).await? {
             Round::Counts(deadline) => {
                 let Claim { key, request, token, number, .. } = claim;
                 let (owner, deadline) = (self.request.owner.clone(), Some(deadline));
@@ -238,13 +239,13 @@ impl Campaign {
             }
             Round::Lapsed => AGAIN_WITHIN,
             Round::Young(said) => {
-                let store = self.servers.name.clone();
+                let store = servers.name.clone();
                 self.young = (!said.is_empty()).then_some(Trouble::Young { store, said });
                 PAUSE
             }
         };
         tracing::debug!(key = %self.key, token = %claim.token, young = self.young.is_some(), "not yet of a majority");
-        self.servers.give_back(&self.key, self.request.id, Some(claim.token), false).await?;
+        self.meanwhile(servers.give_back(&claim.key, claim.request, Some(claim.token), false)).await?;
         for seat in &mut self.seats {
             if let Seat::Vote(_) = seat {
                 let until = Moment::now() + pause.mul_f64(random());
@@ -252,6 +253,16 @@ impl Campaign {
             }
         }
         Ok(None)
+    }
+
+    /// Does this while the seats go on: one that is about to connect to its server would keep all other calls from there.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let (seats, mut work) = (&mut self.seats, std::pin::pin!(work));
+        std::future::poll_fn(|context| {
+            seats.iter_mut().for_each(|seat| _ = seat.poll(context, PAUSE));
+            work.as_mut().poll(context)
+        })
+        .await
     }
 
     /// The highest token that was proposed is above all that a majority knows of.

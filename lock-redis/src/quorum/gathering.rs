@@ -110,7 +110,8 @@ impl<T: Send + 'static> Drop for Gathering<T> {
         for call in self.calls.iter_mut().filter_map(Option::take) {
             // Without a background thread nothing was sent either.
             if let Ok(runtime) = background::handle() {
-                drop(runtime.spawn(tokio::time::timeout_at(tokio::time::Instant::now() + limit, call)));
+                // The timer is made there, for here may be no runtime. Nobody waits for the outcome any more.
+                drop(runtime.spawn(async move { drop(tokio::time::timeout(limit, call).await) }));
             }
         }
     }

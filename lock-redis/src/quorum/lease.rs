@@ -49,7 +49,7 @@ impl Claim {
         let (sent, claim) = (Moment::now(), Arc::new(self.clone()));
         let mut holding = Gathering::of(&servers.clients, |server| {
             let claim = Arc::clone(&claim);
-            async move { hold(&server, &claim, ttl_ms).await }
+            async move { hold(&server, &claim, ttl_ms, false).await }
         });
         let needed = servers.majority();
         let forgotten_max = FORGOTTEN_MAX.max(ttl);
@@ -83,7 +83,7 @@ impl Claim {
         let (ttl_ms, claim) = (ttl_ms(ttl)?, Arc::new(self));
         let mut mending = Gathering::of(&stale, |server| {
             let claim = Arc::clone(&claim);
-            async move { hold(&server, &claim, ttl_ms).await }
+            async move { hold(&server, &claim, ttl_ms, true).await }
         });
         let mended = mending.and_others(ttl / 10).await?.count(Option::is_some);
         tracing::debug!(key = %claim.key, token = %claim.token, mended, of = stale.len(), "servers that missed a lease");
@@ -91,8 +91,8 @@ impl Claim {
     }
 }
 
-/// Where the server holds the lease now: for how long it has kept locks.
-async fn hold(server: &Client, claim: &Claim, ttl_ms: u64) -> Result<Option<Duration>, Trouble> {
+/// Where the server holds the lease now: for how long it has kept locks. `counts`: a majority has confirmed the lease already.
+async fn hold(server: &Client, claim: &Claim, ttl_ms: u64, counts: bool) -> Result<Option<Duration>, Trouble> {
     let arguments = [
         claim.request.to_string(),
         claim.token.to_string(),
@@ -100,12 +100,12 @@ async fn hold(server: &Client, claim: &Claim, ttl_ms: u64) -> Result<Option<Dura
         claim.number.to_string(),
         claim.owner.clone(),
         claim.secret.clone(),
+        if counts { "1" } else { "0" }.to_owned(),
     ];
     let keys = server.keys(&claim.key).and_of_server(&server.link.config);
     let answer = server.link.call(&HOLD, &keys, &arguments).await?;
     let held = match texts(&answer.value).as_deref() {
-        // A clock that was set back makes it young.
-        Some(["held", kept_ms]) => kept_ms.parse::<i64>().ok().map(|ms| Some(u64::try_from(ms).unwrap_or(0))),
+        Some(["held", kept_ms]) => kept_ms.parse().ok().map(Some),
         Some(["taken" | "over"]) => Some(None),
         _ => None,
     };

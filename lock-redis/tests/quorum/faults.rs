@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use lock_core::{DistributedLockExt, Error, FencingToken, Holder, Moment};
 use tests::{redis_quorum::RedisQuorum, require};
 
-use crate::site::{Fault, LOG, begin, client, end, hold, key, options, said, until_held_by};
+use crate::site::{Fault, LOG, begin, client, end, hold, key, options, said, until_held_by, until_held_by_all};
 
 /// The holder keeps the lock, others have it after that, tokens grow; and the server is told of the lease when it is back.
 async fn one_of_three_is(fault: Fault) {
@@ -16,7 +16,7 @@ async fn one_of_three_is(fault: Fault) {
     let mut last = FencingToken(0);
     for at in 0..3 {
         let holder = hold(&lock).await;
-        until_held_by(&mut quorum, at, holder.token());
+        until_held_by_all(&mut quorum, holder.token());
         begin(&mut quorum, at, fault);
         assert!(other.try_acquire(&key(), &options()).await.unwrap().is_none(), "{fault:?} {at}: two hold");
         let newcomer = client(quorum.url()).await;
@@ -72,6 +72,7 @@ async fn one_after_another_may_lose_its_data_once_the_lease_is_there_again() {
     let mut quorum = RedisQuorum::start_old(3, &[]);
     let (lock, other) = (client(quorum.url()).await, client(quorum.url()).await);
     let holder = hold(&lock).await;
+    until_held_by_all(&mut quorum, holder.token());
     for at in [0, 1, 2, 0] {
         begin(&mut quorum, at, Fault::Flushed);
         until_held_by(&mut quorum, at, holder.token());
@@ -103,15 +104,16 @@ async fn two_of_three_gone_is_told_to_everybody_and_claims_nothing() {
     }
     begin(&mut quorum, 0, Fault::Killed);
     begin(&mut quorum, 2, Fault::Stopped);
-    let error = lock.acquire(&key(), &options()).await.unwrap_err();
-    let text = said(&error);
+    let (k, patient) = (key(), options());
+    let (asked, state, broken) =
+        tokio::join!(lock.acquire(&k, &patient), lock.inspect(&k), lock.break_lock(&k, holder.token(), false));
+    let text = said(&asked.unwrap_err());
     for at in [0, 2] {
         assert!(text.contains(&format!("redis://127.0.0.1:{}/0", quorum.port(at))), "{text}");
     }
     assert!(text.contains("2 of the 3 servers of redis+quorum://") && !text.contains("secret-word"), "{text}");
     assert!(!text.contains(&format!("redis://127.0.0.1:{}/0", quorum.port(1))), "{text}");
-    assert!(matches!(lock.inspect(&key()).await, Err(Error::Store { .. })), "a minority is no answer");
-    let broken = lock.break_lock(&key(), holder.token(), false).await;
+    assert!(matches!(state, Err(Error::Store { .. })), "a minority is no answer: {state:?}");
     assert!(matches!(broken, Err(Error::Store { .. })), "{broken:?}");
     let (reason, told_at) = watch.await.unwrap();
     let late = told_at - holder.deadline().unwrap();

@@ -15,7 +15,7 @@ use tests::{
 pub(crate) const LOG: &[&str] = &["--appendonly", "yes", "--appendfsync", "no"];
 
 /// How long a server may take to answer.
-const TIMEOUT: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) async fn client(url: String) -> Arc<dyn DistributedLock> {
     let mut registry = Registry::new();
@@ -44,7 +44,12 @@ pub(crate) fn field(quorum: &mut RedisQuorum, at: usize, name: &str) -> String {
 }
 
 pub(crate) fn until_held_by(quorum: &mut RedisQuorum, at: usize, token: FencingToken) {
-    until(READY_WITHIN, "the server has the lease", || field(quorum, at, "confirmed") == token.to_string());
+    until(READY_WITHIN, "the server has the lease", || field(quorum, at, "token") == token.to_string());
+}
+
+/// A grant counts with a majority: the others hear of it a moment later.
+pub(crate) fn until_held_by_all(quorum: &mut RedisQuorum, token: FencingToken) {
+    (0..quorum.len()).for_each(|at| until_held_by(quorum, at, token));
 }
 
 /// What an error says beneath its first line.
