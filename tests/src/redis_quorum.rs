@@ -6,20 +6,23 @@ use crate::redis_server::{RedisServer, free_port};
 #[derive(Debug)]
 pub struct RedisQuorum {
     members: Vec<(RedisServer, u16)>,
+    scheme: &'static str,
 }
 
 impl RedisQuorum {
-    /// Starts so many, each with these options.
+    /// Starts so many, each with these options. With a certificate among them they speak TLS alone.
     ///
     /// # Panics
     /// When one does not come up.
     pub fn start(servers: usize, options: &[&str]) -> Self {
+        let tls = options.contains(&"--tls-cert-file");
         let start = |_| {
-            let port = free_port();
-            let place = ["--bind", "127.0.0.1", "--port", &port.to_string()];
+            let (port, listen) = (free_port(), if tls { "--tls-port" } else { "--port" });
+            let place = ["--bind", "127.0.0.1", listen, &port.to_string()];
             (RedisServer::start_with(&[&place, options].concat()), port)
         };
-        Self { members: (0..servers).map(start).collect() }
+        let scheme = if tls { "rediss+quorum" } else { "redis+quorum" };
+        Self { members: (0..servers).map(start).collect(), scheme }
     }
 
     /// Starts so many, and has those that use the default prefix take them for servers that have kept locks for long.
@@ -35,7 +38,7 @@ impl RedisQuorum {
     /// Its URL for talkstick.
     pub fn url(&self) -> String {
         let places: Vec<String> = self.members.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
-        format!("redis+quorum://{}", places.join(","))
+        format!("{}://{}", self.scheme, places.join(","))
     }
 
     /// How many servers it has.

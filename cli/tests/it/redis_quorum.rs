@@ -10,7 +10,7 @@ fn a_quorum_is_used_by_every_command() {
     let mut quorum = RedisQuorum::start_old(3, &[]);
     let home = Home::new();
     let configure = |url: &str| {
-        home.write("talkstick.toml", &format!("lock.backend = \"{url}\"\nredis.timeout = \"500ms\"\n"));
+        home.write("talkstick.toml", &format!("lock.backend = \"{url}\"\n"));
     };
     configure(&quorum.url());
     let said = |arguments: &[&str]| text(&home.talkstick(arguments).output().unwrap().stdout);

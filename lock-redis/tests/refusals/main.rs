@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod cluster;
+mod quorum;
 mod rights;
 mod sentinel;
 mod server;

@@ -44,13 +44,17 @@ async fn a_wrong_password_and_none() {
     refused(of(&server, None, Some("secret-wrong")), &["refuses user `default`"]).await;
 }
 
-/// All that a client does, from entering to breaking.
+/// All that a client of a server needs its rights for.
 pub(crate) async fn a_whole_life(config: RedisConfig) {
     let store = RedisLock::open(config).await.unwrap();
     store.check_rights().await.unwrap();
+    from_entering_to_breaking(Arc::new(store)).await;
+}
+
+/// All that a client does with a lock.
+pub(crate) async fn from_entering_to_breaking(lock: Arc<dyn DistributedLock>) {
     let key = LockKey::new("a {key}").unwrap();
     let options = AcquireOptions::default().timeout(Duration::from_secs(20)).label("who");
-    let lock: Arc<dyn DistributedLock> = Arc::new(store);
     let guard = lock.acquire(&key, &options).await.unwrap();
     let waits = tokio::spawn({
         let (lock, key, options) = (Arc::clone(&lock), key.clone(), options.clone());
