@@ -79,7 +79,10 @@ impl Display {
     pub(super) fn connect_ungated(name: Option<&str>) -> Result<Self, Refusal> {
         let shown = match name {
             Some(name) => name.to_owned(),
-            None => std::env::var("DISPLAY").unwrap_or_else(|_| "(DISPLAY is not set)".into()),
+            None => {
+                let named = std::env::var("DISPLAY").ok().filter(|named| !named.is_empty());
+                named.unwrap_or_else(|| "(DISPLAY is not set)".into())
+            }
         };
         let refused = |why: String| Refusal::NoDisplay { display: shown.clone(), why };
         let (x, screen) = open(name).map_err(|error| refused(error.to_string()))?;
