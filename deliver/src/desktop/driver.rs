@@ -42,6 +42,8 @@ pub struct Fetched {
     pub by_others: u32,
     /// The target is seen to be done: it asked for nothing but the text, and has deleted each copy that it was given.
     pub read: bool,
+    /// A copy that it was given still lies where it was put: it may have to take it up yet, or it leaves them there.
+    pub untaken: bool,
     /// Its requests for whatever format, the refused ones too.
     pub requests: u32,
     /// The longest time between two of its requests, or from the paste key to the first: how busy it is.

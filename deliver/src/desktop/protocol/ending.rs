@@ -25,6 +25,18 @@ impl Run<'_> {
             self.saw(Step::Restore, format!("a late fetch by the target after Enter ({by_target} in all)"));
         }
         self.await_finished(target);
+        if fetched.untaken {
+            self.doubt_if_gone(target);
+        }
+    }
+
+    /// What lies on a window goes with it: a target that has gone may have had no text to submit.
+    fn doubt_if_gone(&mut self, target: &Bound) {
+        let nothing = Refusal::Covered { by: String::new() };
+        if let Err(gone) = self.desktop.still_hindered(Some(&nothing), Some(target), Duration::ZERO) {
+            self.seen = false;
+            self.doubt.get_or_insert(gone);
+        }
     }
 
     /// Where it is known what a paste looks like: serves until its end was seen, for a target that finds another owner of

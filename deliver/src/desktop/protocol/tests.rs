@@ -27,6 +27,8 @@ struct Script {
     unsent: Option<Unsent>,
     profile: Profile,
     finished: bool,
+    /// The text lies where it was put.
+    untaken: bool,
 }
 
 impl Script {
@@ -60,6 +62,7 @@ impl Desktop for Script {
         _: Option<&Bound>,
         _: Duration,
     ) -> Result<Option<Refusal>, Refusal> {
+        self.call("still")?;
         Ok(self.still.pop())
     }
     fn await_change(&mut self, _: Moment) -> Result<(), Refusal> {
@@ -98,7 +101,13 @@ impl Desktop for Script {
         self.call(if self.waits == 1 { "fetch" } else { "quiet" })?;
         let (by_target, by_others) = (self.fetches, 0);
         match by_target >= rule.fetches || self.waits == 1 {
-            true => Ok(Fetched { by_target, by_others, finished: self.finished, ..Fetched::default() }),
+            true => Ok(Fetched {
+                by_target,
+                by_others,
+                finished: self.finished,
+                untaken: self.untaken,
+                ..Fetched::default()
+            }),
             false => Err(Refusal::NotFetched { by_target, expected: rule.fetches, by_others }),
         }
     }
@@ -158,6 +167,7 @@ fn script(refuse: Option<(&'static str, Refusal)>) -> Script {
         unsent: None,
         profile: Profile::default(),
         finished: false,
+        untaken: false,
     }
 }
 
@@ -359,5 +369,20 @@ async fn the_note_goes_with_the_enter_that_empties_the_box_and_no_other() {
         let reason = outcome.reason.map(|reason| reason.code);
         assert_eq!((outcome.state, outcome.submitted, reason), (state, submitted, code.map(Into::into)));
         assert_eq!(script.unsent.is_some(), noted, "{code:?}");
+    }
+}
+
+/// What lies on a window goes with it, and Enter may have submitted nothing.
+#[tokio::test]
+async fn a_target_that_went_with_the_text_on_it_is_not_claimed() {
+    let gone = || Some(("still", Refusal::TargetGone("its window was closed".into())));
+    for (untaken, refuse, state, code) in [
+        (true, gone(), State::Uncertain, Some("target_gone")),
+        (true, None, State::Submitted, None),
+        (false, gone(), State::Submitted, None),
+    ] {
+        let mut script = Script { untaken, ..script(refuse) };
+        let (outcome, ..) = run_after(&mut script, &Stop::new(), Duration::from_secs(10), None).await;
+        assert_eq!((outcome.state, outcome.reason.map(|reason| reason.code)), (state, code.map(Into::into)));
     }
 }

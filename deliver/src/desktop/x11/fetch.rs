@@ -27,6 +27,8 @@ pub(super) struct Offer {
     refused: u32,
     /// Texts that it has read.
     texts_read: u32,
+    /// Texts that it has taken from where they were put, those in pieces with the last piece.
+    texts_taken: u32,
     /// Answers of whatever kind that it has taken.
     taken: u32,
     /// When its last request came to the keeper.
@@ -47,6 +49,7 @@ impl Offer {
             fetched,
             refused: 0,
             texts_read: 0,
+            texts_taken: 0,
             taken: 0,
             requested_at: None,
             heard_at: None,
@@ -62,6 +65,7 @@ impl Offer {
                     true => {
                         self.fetched.by_target += u32::from(*text);
                         self.taken += u32::from(*in_pieces);
+                        self.texts_taken += u32::from(*text && *in_pieces);
                         self.note_request(*requested_at_ns);
                     }
                     false => self.fetched.by_others += u32::from(*text),
@@ -77,6 +81,7 @@ impl Offer {
                 if *offer == self.number && is_target(*requestor) && self.is_for_this_paste(*requested_at_ns) =>
             {
                 self.texts_read += u32::from(*text);
+                self.texts_taken += u32::from(*text);
                 self.taken += 1;
                 self.note_pause(Moment::now());
                 self.heard_at = Some(Moment::now());
@@ -88,6 +93,7 @@ impl Offer {
         let Fetched { by_target, requests, .. } = self.fetched;
         // A list of formats that was asked for, or a text that still lies there, leaves open what comes next.
         self.fetched.read = by_target > 0 && requests == by_target && self.texts_read == by_target;
+        self.fetched.untaken = self.texts_taken < by_target;
     }
 
     /// All requests count for the quiet: the target is still at work.
@@ -259,6 +265,21 @@ mod tests {
         assert!(!finished(&and(&list)), "no text at all");
         assert!(!finished(&and(&and(&text))), "one request too many");
         assert!(!finished(&[&[refused()], &text[..]].concat()), "it did not get what it asked for");
+    }
+
+    #[test]
+    fn a_text_is_untaken_while_it_lies_where_it_was_put() {
+        let untaken = |said: &[FromKeeper]| {
+            let mut offer = Offer::new(3, Selection::Clipboard);
+            offer.pasted_at = Some(Moment::from_since_boot_ns(1));
+            said.iter().for_each(|receipt| offer.note(receipt, |window| window == 7));
+            offer.fetched.untaken
+        };
+        assert!(untaken(&[served(true, false)]));
+        assert!(untaken(&[served(true, false), read(7, true), served(true, false)]), "the second one");
+        assert!(untaken(&[served(false, false), read(7, false), served(true, false)]), "it took the list only");
+        assert!(!untaken(&[served(true, false), read(7, true)]));
+        assert!(!untaken(&[served(true, true)]), "in pieces, each of which it has taken");
     }
 
     #[test]
