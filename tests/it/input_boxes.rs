@@ -70,7 +70,6 @@ fn a_page_that_moves_its_focus_away_gets_no_text() {
             (State::Rejected, "another_box", Some(4)),
             "{driver}: {receipt}"
         );
-        assert!(receipt.reason.is_some_and(|reason| reason.message.contains("Agent-6")), "who has it is named");
     }
     let (receipt, exit) = send(&stage.root(&stage.config()), 4, "to the fourth");
     assert_eq!((receipt.state, exit), (State::Submitted, Some(0)), "{receipt}");

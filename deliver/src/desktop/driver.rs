@@ -155,7 +155,7 @@ pub trait Desktop: Send {
     fn click(&mut self, permit: &Permit<'_>, target: &Bound) -> Result<(), Refusal>;
 
     /// Waits until the keyboard focus is on the target's window chain, and where the target's program tells of it, on the
-    /// input box at the point; says whether it did. Refuses with [`Refusal::AnotherBox`] where it has another one.
+    /// input box at the point; says whether it did. Refuses with [`Refusal::AnotherBox`] where that has not.
     fn await_focus(&mut self, target: &Bound, until: Moment) -> Result<InputBox, Refusal>;
 
     /// Puts `text` on the clipboard, confirmed by the server. What was there before is kept for [`Desktop::restore`].

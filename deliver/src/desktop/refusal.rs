@@ -68,13 +68,10 @@ pub enum Refusal {
     },
     /// The focus of the target's own program is not on the input box at the point.
     #[error(
-        "the target's program has its focus on {on}, not on the input box at the agent's point; correct the point, or close \
-         what takes the focus there"
+        "the target's program says that the input box at the agent's point has not the focus; correct the point, or close what \
+         takes the focus there"
     )]
-    AnotherBox {
-        /// What has it, in the program's own words.
-        on: String,
-    },
+    AnotherBox,
     /// The clipboard could not be owned, or somebody took it.
     #[error("the clipboard was taken by {by}")]
     ClipboardTaken {
@@ -197,7 +194,7 @@ impl Refusal {
             Self::Ambiguous(_) => "ambiguous_target",
             Self::Covered { .. } => "covered",
             Self::FocusElsewhere { .. } => "focus_elsewhere",
-            Self::AnotherBox { .. } => "another_box",
+            Self::AnotherBox => "another_box",
             Self::ClipboardTaken { .. } => "clipboard_taken",
             Self::NotFetched { .. } => "not_fetched",
             Self::PressNotSeen { .. } => "press_not_seen",

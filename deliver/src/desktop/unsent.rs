@@ -70,6 +70,9 @@ impl Note {
     pub(crate) fn pasted(mut self, id: &MessageId, point: Point) -> Self {
         // One that was left here and may still stand everywhere says all that this one could.
         if !self.0.iter().any(|left| left.at == Some(point) && left.emptied.is_empty()) {
+            // The first one and the newest say all that those between could.
+            let mut here = 0;
+            self.0.retain(|left| left.at != Some(point) || std::mem::replace(&mut here, 1) == 0);
             self.0.push(Left { of: Some(id.clone()), at: Some(point), emptied: Vec::new() });
         }
         self
@@ -181,6 +184,10 @@ mod tests {
         assert_eq!(anew.unsent_at(THERE), Some(id("third").into()));
         assert_eq!(anew.unsent_at(HERE), Some(id("first").into()));
         assert_eq!(anew.clone().pasted(&id("fourth"), HERE), anew, "it says no more");
+        let often = (0..50).fold(anew.clone(), |note, nth| {
+            again(&note.emptied(THERE).pasted(&id(&format!("a-message-with-a-long-name-{nth}")), HERE))
+        });
+        assert_eq!(often.unsent_at(THERE), Some(id("a-message-with-a-long-name-49").into()), "it does not grow");
         assert_eq!(anew.emptied(HERE).text(), None);
     }
 

@@ -59,7 +59,6 @@ impl X11Desktop {
     ) -> Result<Option<Unsent>, Refusal> {
         self.drain_events()?;
         let mut target = self.target(bound)?;
-        self.refuse_another_box(&target)?;
         let pressed = self.press_within_tries(permit, &mut target, chord, pastes);
         self.target = Some(target);
         match pressed {
@@ -110,6 +109,7 @@ impl X11Desktop {
         pastes: Option<&MessageId>,
     ) -> Result<Pressed, Refusal> {
         let selection = self.offer.as_ref().map(|offer| self.selection_atom(offer.selection));
+        self.refuse_another_box(target)?;
         let grab = ServerGrab::begin(&self.display, &self.watch)?;
         // All questions in one round trip; the answers are good until the grab ends.
         let grabs = self.display.ask_for_grabs(self.probe_window)?;

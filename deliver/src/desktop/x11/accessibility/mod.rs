@@ -2,8 +2,8 @@
 //!
 //! To X11 a window is one client with one focus. Toolkits and browsers tell more to assistive programs, over the D-Bus of
 //! AT-SPI (<https://docs.gtk.org/atspi2/>): here a program is found by the pid that the X server gives for its window, and
-//! asked what in that window has the focus and what under the point can be typed into. Nothing is started for it: where
-//! accessibility is off, nothing is told, and nothing is claimed.
+//! asked what lies under the point there, and whether that has the focus. Where accessibility is off, nothing is asked, told or
+//! claimed.
 
 mod bus;
 mod input_box;
@@ -20,7 +20,7 @@ use tokio::{runtime::Runtime, time::timeout};
 use x11rb::protocol::xproto::{ConnectionExt as _, Window};
 
 use self::{
-    bus::{Bus, FocusEvents, Object},
+    bus::{Bus, Object, States},
     input_box::{Area, Told},
 };
 use super::{
@@ -32,10 +32,18 @@ use crate::desktop::{InputBox, Refusal};
 
 /// How long finding the bus may take, before the lock.
 const CONNECT_WITHIN: Duration = Duration::from_millis(250);
-/// How long one look may take, before a key.
-const LOOK_WITHIN: Duration = Duration::from_millis(100);
-/// Asked again this often even without news: a program may tell of a focus before it has moved.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// How long one look may take, under the lock.
+const LOOK_WITHIN: Duration = Duration::from_millis(500);
+/// How long a program may take to tell of a text that was pasted. One that was pasted over as much text is not told apart.
+const TEXT_WITHIN: Duration = Duration::from_millis(250);
+/// First pause between two looks: browsers gather what they tell for some tens of milliseconds.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
+/// Longest pause between two looks.
+const LOOK_AGAIN_AT_LATEST: Duration = Duration::from_millis(50);
+/// Levels of a window that are looked through for what lies at a point: pages nest deeply, but a browser says the deepest.
+const DEPTH_MAX: usize = 64;
+/// Levels of what lies in an input box: paragraphs, lines and words.
+const TEXT_DEPTH_MAX: usize = 8;
 
 /// The connection to the accessibility bus of the session.
 pub(super) struct Accessibility {
@@ -54,63 +62,109 @@ impl Accessibility {
         Some(Self { runtime: Some(runtime), bus })
     }
 
-    /// What the program says, within `limit`; nothing where it fails or takes longer.
-    fn ask(&self, limit: Duration, question: impl Future<Output = zbus::Result<Told>> + Send) -> Told {
-        let Some(runtime) = &self.runtime else { return Told::Nothing };
-        apart(runtime, limit, question).unwrap_or_else(|error| {
-            tracing::debug!(%error, "the target's program tells nothing of its input boxes");
-            Told::Nothing
-        })
+    /// What the program says; nothing where it fails or takes too long.
+    fn ask<T: Send>(&self, question: impl Future<Output = zbus::Result<T>> + Send) -> Option<T> {
+        let told = apart(self.runtime.as_ref()?, LOOK_WITHIN, question);
+        told.inspect_err(|error| tracing::debug!(%error, "the target's program tells nothing of its input boxes")).ok()
+    }
+
+    fn characters(&self, object: &Object) -> Option<i32> {
+        self.ask(self.bus.characters(object))
     }
 
     /// Waits until the box at the point has the focus, or until `until`.
     fn await_focus(&self, pid: u32, shown: &Shown, until: Moment) -> Told {
-        // The last look is over by then, too: what it found is told, and not that time ran out.
-        self.ask(until.remaining() + LOOK_WITHIN, async {
-            let Some(program) = self.bus.program(pid).await? else { return Ok(Told::Nothing) };
-            let mut events = FocusEvents::of(&self.bus, &program).await?;
-            loop {
-                let told = self.look(&program, shown).await?;
-                // Where nothing is told there is nothing to wait for.
-                if !matches!(told, Told::Elsewhere { .. }) || until.is_past() {
-                    return Ok(told);
-                }
-                events.wait(until.remaining().min(LOOK_AGAIN_AFTER)).await;
+        let mut pause = LOOK_AGAIN_AFTER;
+        loop {
+            let told = self.ask(self.look(pid, shown)).unwrap_or(Told::Nothing);
+            // Where nothing is told there is nothing to wait for.
+            if told != Told::NotFocused || until.is_past() {
+                return told;
             }
-        })
+            // Programs tell of a focus that moves only those who have said that they listen, and of Chromium it was seen that
+            // listening and asking together end it.
+            std::thread::sleep(pause.min(until.remaining()));
+            pause = (pause * 2).min(LOOK_AGAIN_AT_LATEST);
+        }
     }
 
-    /// Whether the box that had the focus still has it; if not, who has.
-    fn still(&self, pid: u32, shown: &Shown, before: &Object) -> Told {
-        self.ask(LOOK_WITHIN, async {
+    /// Whether the box that had the focus still has it. A program may have put another one in its place meanwhile.
+    fn still(&self, FocusedBox { pid, object, characters }: &FocusedBox, shown: &Shown, pasted: bool) -> Told {
+        let told = self.ask(async {
+            if let Some(before) = characters.filter(|_| pasted) {
+                self.await_text(object, before).await;
+            }
             // Boxes move while text is put into them, so the same one counts wherever it is.
-            if self.bus.states(before).await.is_ok_and(|states| states.focused()) {
-                return Ok(Told::Focused(before.clone()));
+            match self.bus.states(object).await {
+                Ok(states) if states.focused() => Ok(Told::Focused(object.clone())),
+                Ok(states) if states.proposes() => Ok(Told::Nothing),
+                Ok(states) if states.takes_text() => Ok(Told::NotFocused),
+                // It has gone. Only another one in its place, with the focus, is as good.
+                _ => match self.look(*pid, shown).await? {
+                    another @ Told::Focused(_) => Ok(another),
+                    Told::NotFocused | Told::Nothing => Ok(Told::NotFocused),
+                },
             }
-            match self.bus.program(pid).await? {
-                Some(program) => self.look(&program, shown).await,
-                None => Ok(Told::Nothing),
-            }
+        });
+        told.unwrap_or(Told::Nothing)
+    }
+
+    /// Waits until the program tells of the text that was pasted: what it tells of the focus then is no older. Browsers tell of
+    /// both some tens of milliseconds late.
+    async fn await_text(&self, object: &Object, before: i32) {
+        let until = Moment::now() + TEXT_WITHIN;
+        let mut pause = LOOK_AGAIN_AFTER;
+        while !until.is_past() && self.bus.characters(object).await.is_ok_and(|count| count == before) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOK_AGAIN_AT_LATEST);
+        }
+    }
+
+    async fn look(&self, pid: u32, shown: &Shown) -> zbus::Result<Told> {
+        let Some(program) = self.bus.program(pid).await? else { return Ok(Told::Nothing) };
+        let Some(frame) = self.frame(&program, shown).await? else { return Ok(Told::Nothing) };
+        let Some((object, states)) = self.box_at(&frame, shown.point).await? else { return Ok(Told::Nothing) };
+        Ok(match states.focused() {
+            true => Told::Focused(object),
+            false if states.proposes() => Told::Nothing,
+            false => Told::NotFocused,
         })
     }
 
-    async fn look(&self, program: &Object, shown: &Shown) -> zbus::Result<Told> {
-        let mut frames = Vec::new();
+    /// The program's window that is where the target is; of several the active one.
+    async fn frame(&self, program: &Object, shown: &Shown) -> zbus::Result<Option<Object>> {
+        let (mut frames, mut active) = (Vec::new(), Vec::new());
         for frame in self.bus.children(program).await? {
             let area = self.bus.area(&frame).await;
-            if area.is_ok_and(|area| shown.windows.iter().any(|window| window.is_about(area))) {
-                frames.push(frame);
+            if !area.is_ok_and(|area| shown.windows.iter().any(|window| window.is_about(area))) {
+                continue;
             }
+            if self.bus.states(&frame).await?.active() {
+                active.push(frame.clone());
+            }
+            frames.push(frame);
         }
+        let mut frames = if frames.len() > 1 { active } else { frames };
         // Of two frames at one place nothing says which one is the window.
-        let [frame] = &frames[..] else { return Ok(Told::Nothing) };
-        let focused = self.bus.focused(frame).await?;
-        let told = input_box::judge(shown.point, &focused, &[]);
-        if matches!(told, Told::Focused(_)) {
-            return Ok(told);
+        Ok(if frames.len() == 1 { frames.pop() } else { None })
+    }
+
+    /// What can be typed into at a point: the deepest object there, or the nearest one that it lies in.
+    async fn box_at(&self, frame: &Object, point: (i32, i32)) -> zbus::Result<Option<(Object, States)>> {
+        let mut here = frame.clone();
+        for _ in 0..DEPTH_MAX {
+            let Some(deeper) = self.bus.at(&here, point).await? else { break };
+            here = deeper;
         }
-        let boxes = self.bus.boxes(frame).await?;
-        Ok(input_box::judge(shown.point, &focused, &boxes))
+        for _ in 0..TEXT_DEPTH_MAX {
+            let states = self.bus.states(&here).await?;
+            if states.takes_text() {
+                return Ok(Some((here, states)));
+            }
+            let Some(parent) = self.bus.parent(&here).await? else { break };
+            here = parent;
+        }
+        Ok(None)
     }
 }
 
@@ -138,8 +192,8 @@ fn apart<T: Send>(
 ) -> zbus::Result<T> {
     let limited = async { timeout(limit, question).await.unwrap_or_else(|_| Err(io::Error::from(TimedOut).into())) };
     std::thread::scope(|scope| {
-        let done = scope.spawn(|| runtime.block_on(limited)).join();
-        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let asked = std::thread::Builder::new().spawn_scoped(scope, || runtime.block_on(limited));
+        asked.map_err(zbus::Error::from)?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -155,6 +209,8 @@ struct Shown {
 pub(super) struct FocusedBox {
     pid: u32,
     object: Object,
+    /// How much text was in it.
+    characters: Option<i32>,
 }
 
 impl X11Desktop {
@@ -168,10 +224,11 @@ impl X11Desktop {
         let shown = self.shown(target)?;
         match accessibility.await_focus(pid, &shown, until) {
             Told::Focused(object) => {
-                self.focused_box = Some(FocusedBox { pid, object });
+                let characters = accessibility.characters(&object);
+                self.focused_box = Some(FocusedBox { pid, object, characters });
                 Ok(InputBox::Focused)
             }
-            Told::Elsewhere { on } => Err(Refusal::AnotherBox { on }),
+            Told::NotFocused => Err(Refusal::AnotherBox),
             Told::Nothing => Ok(InputBox::NotTold),
         }
     }
@@ -179,11 +236,10 @@ impl X11Desktop {
     /// Refuses if the box that was seen to have the focus has it no longer. To be asked outside of a grab: a program that
     /// waits for the X server would not answer.
     pub(super) fn refuse_another_box(&self, target: &Target) -> Result<(), Refusal> {
-        let (Some(accessibility), Some(FocusedBox { pid, object })) = (&self.accessibility, &self.focused_box) else {
-            return Ok(());
-        };
-        match accessibility.still(*pid, &self.shown(target)?, object) {
-            Told::Elsewhere { on } => Err(Refusal::AnotherBox { on }),
+        let (Some(accessibility), Some(focused)) = (&self.accessibility, &self.focused_box) else { return Ok(()) };
+        let pasted = self.offer.as_ref().is_some_and(|offer| offer.pasted_at.is_some());
+        match accessibility.still(focused, &self.shown(target)?, pasted) {
+            Told::NotFocused => Err(Refusal::AnotherBox),
             Told::Focused(_) | Told::Nothing => Ok(()),
         }
     }
