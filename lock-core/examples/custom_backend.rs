@@ -211,7 +211,7 @@ mod suite {
     struct Tables(Arc<Table>);
 
     impl Harness for Tables {
-        const SKIPPED: usize = 21;
+        const SKIPPED: usize = 20;
         fn fresh() -> Self {
             Self(Arc::new(Table::default()))
         }
