@@ -67,21 +67,24 @@ impl Note {
     }
 
     /// As it is once text of `id` was pasted at `point`. What was left there before was first.
-    pub(crate) fn pasted(mut self, id: &MessageId, point: Point) -> Self {
-        // One that was left here and may still stand everywhere says all that this one could.
-        if !self.0.iter().any(|left| left.at == Some(point) && left.emptied.is_empty()) {
-            // The first one and the newest say all that those between could.
-            let mut here = 0;
-            self.0.retain(|left| left.at != Some(point) || std::mem::replace(&mut here, 1) == 0);
-            self.0.push(Left { of: Some(id.clone()), at: Some(point), emptied: Vec::new() });
-        }
-        self
+    pub(crate) fn pasted(self, id: &MessageId, point: Point) -> Self {
+        self.left(id, Some(point))
     }
 
     /// As it is once text of `id` was typed nobody knows where.
     #[cfg(not(target_os = "macos"))]
-    pub(crate) fn astray(mut self, id: &MessageId) -> Self {
-        self.0.push(Left { of: Some(id.clone()), at: None, emptied: Vec::new() });
+    pub(crate) fn astray(self, id: &MessageId) -> Self {
+        self.left(id, None)
+    }
+
+    fn left(mut self, id: &MessageId, at: Option<Point>) -> Self {
+        // One that was left here and may still stand everywhere says all that this one could.
+        if !self.0.iter().any(|left| left.at == at && left.emptied.is_empty()) {
+            // The first one and the newest say all that those between could.
+            let mut here = 0;
+            self.0.retain(|left| left.at != at || std::mem::replace(&mut here, 1) == 0);
+            self.0.push(Left { of: Some(id.clone()), at, emptied: Vec::new() });
+        }
         self
     }
 
@@ -189,6 +192,17 @@ mod tests {
         });
         assert_eq!(often.unsent_at(THERE), Some(id("a-message-with-a-long-name-49").into()), "it does not grow");
         assert_eq!(anew.emptied(HERE).text(), None);
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    #[test]
+    fn what_went_astray_often_is_doubted_once_at_each_place() {
+        let long = |nth: u32| id(&format!("{nth:032}"));
+        let often = (0..6).fold(Note::default(), |note, nth| again(&note.emptied(THERE).astray(&long(nth))));
+        assert_eq!(often.unsent_at(HERE), Some(long(0).into()));
+        assert_eq!(often.unsent_at(THERE), Some(long(5).into()));
+        let emptied = again(&again(&often.emptied(HERE)).emptied(THERE));
+        assert_eq!((emptied.unsent_at(HERE), emptied.unsent_at(THERE)), (None, None));
     }
 
     #[test]
