@@ -1,6 +1,6 @@
 //! What a program tells of the input box at a point.
 
-use super::bus::Object;
+use super::bus::{Object, States};
 
 /// By how many pixels a program and the X server may differ about the edges of one window: shadows and frames.
 const EDGE_MAX: i32 = 64;
@@ -37,6 +37,17 @@ pub(super) enum Told {
     NotFocused,
     /// Nothing that proves the one or the other.
     Nothing,
+}
+
+impl Told {
+    /// Of a box with these states.
+    pub(super) fn of(object: Object, states: States) -> Self {
+        match states.focused() {
+            true => Self::Focused(object),
+            false if states.proposes() => Self::Nothing,
+            false => Self::NotFocused,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -74,9 +74,9 @@ impl Accessibility {
 
     /// Waits until the box at the point has the focus, or until `until`.
     fn await_focus(&self, pid: u32, shown: &Shown, until: Moment) -> Told {
-        let mut pause = LOOK_AGAIN_AFTER;
+        let (mut program, mut pause) = (None, LOOK_AGAIN_AFTER);
         loop {
-            let told = self.ask(self.look(pid, shown)).unwrap_or(Told::Nothing);
+            let told = self.ask(self.look(pid, &mut program, shown)).unwrap_or(Told::Nothing);
             // Where nothing is told there is nothing to wait for.
             if told != Told::NotFocused || until.is_past() {
                 return told;
@@ -96,11 +96,11 @@ impl Accessibility {
             }
             // Boxes move while text is put into them, so the same one counts wherever it is.
             match self.bus.states(object).await {
-                Ok(states) if states.focused() => Ok(Told::Focused(object.clone())),
-                Ok(states) if states.proposes() => Ok(Told::Nothing),
-                Ok(states) if states.takes_text() => Ok(Told::NotFocused),
+                Ok(states) if states.focused() || states.proposes() || states.takes_text() => {
+                    Ok(Told::of(object.clone(), states))
+                }
                 // It has gone. Only another one in its place, with the focus, is as good.
-                _ => match self.look(*pid, shown).await? {
+                _ => match self.look(*pid, &mut None, shown).await? {
                     another @ Told::Focused(_) => Ok(another),
                     Told::NotFocused | Told::Nothing => Ok(Told::NotFocused),
                 },
@@ -120,15 +120,15 @@ impl Accessibility {
         }
     }
 
-    async fn look(&self, pid: u32, shown: &Shown) -> zbus::Result<Told> {
-        let Some(program) = self.bus.program(pid).await? else { return Ok(Told::Nothing) };
-        let Some(frame) = self.frame(&program, shown).await? else { return Ok(Told::Nothing) };
-        let Some((object, states)) = self.box_at(&frame, shown.point).await? else { return Ok(Told::Nothing) };
-        Ok(match states.focused() {
-            true => Told::Focused(object),
-            false if states.proposes() => Told::Nothing,
-            false => Told::NotFocused,
-        })
+    /// Looks at what is under the point. The `program` of that process is found once.
+    async fn look(&self, pid: u32, program: &mut Option<Object>, shown: &Shown) -> zbus::Result<Told> {
+        if program.is_none() {
+            *program = self.bus.program(pid).await?;
+        }
+        let Some(program) = program else { return Ok(Told::Nothing) };
+        let Some(frame) = self.frame(program, shown).await? else { return Ok(Told::Nothing) };
+        let found = self.box_at(&frame, shown.point).await?;
+        Ok(found.map_or(Told::Nothing, |(object, states)| Told::of(object, states)))
     }
 
     /// The program's window that is where the target is; of several the active one.
