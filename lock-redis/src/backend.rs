@@ -91,8 +91,8 @@ impl RedisLock {
         Ok(Self { client })
     }
 
-    /// Adds this backend, and that of a quorum, to a registry under each of [`SCHEMES`]. Their URLs are [`RedisConfig::parse`]'s; `amend` adds what is
-    /// not in the URL, such as the password.
+    /// Adds this backend, and that of a quorum, to a registry under each of [`SCHEMES`]. Their URLs are
+    /// [`RedisConfig::parse`]'s; `amend` adds what is not in the URL, such as the password.
     pub fn register(
         registry: &mut Registry,
         amend: impl Fn(RedisConfig) -> Result<RedisConfig, Error> + Clone + Send + Sync + 'static,

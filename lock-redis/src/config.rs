@@ -80,24 +80,24 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { host, port, tls } => {
-                let scheme = if *tls { "rediss" } else { "redis" };
-                write!(f, "{scheme}://{}", place(host, *port))
+                write!(f, "{}://{}", scheme(*tls), place(host, *port))
             }
             Self::Unix(path) => write!(f, "redis+unix://{}", path.display()),
             Self::Sentinel { sentinels, master, tls } => {
-                let scheme = if *tls { "rediss" } else { "redis" };
-                write!(f, "{scheme}+sentinel://{}/{master}", all_places(sentinels))
+                write!(f, "{}+sentinel://{}/{master}", scheme(*tls), all_places(sentinels))
             }
             Self::Cluster { seeds, tls } => {
-                let scheme = if *tls { "rediss" } else { "redis" };
-                write!(f, "{scheme}+cluster://{}", all_places(seeds))
+                write!(f, "{}+cluster://{}", scheme(*tls), all_places(seeds))
             }
             Self::Quorum { servers, tls } => {
-                let scheme = if *tls { "rediss" } else { "redis" };
-                write!(f, "{scheme}+quorum://{}", all_places(servers))
+                write!(f, "{}+quorum://{}", scheme(*tls), all_places(servers))
             }
         }
     }
+}
+
+const fn scheme(tls: bool) -> &'static str {
+    if tls { "rediss" } else { "redis" }
 }
 
 fn all_places(places: &[(String, u16)]) -> String {
