@@ -5,7 +5,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use lock_core::{DistributedLock, background, conformance::Harness};
+use lock_core::{
+    DistributedLock,
+    conformance::{Harness, opened},
+};
 use lock_redis::{RedisConfig, RedisLock};
 use tests::redis_server::RedisServer;
 
@@ -29,9 +32,7 @@ impl Harness for Server {
 
     fn open(address: &str) -> Arc<dyn DistributedLock> {
         let config = RedisConfig::parse(address).unwrap();
-        // On a thread of its own: cases ask for clients from within a runtime.
-        let opening = std::thread::spawn(move || background::handle().unwrap().block_on(RedisLock::open(config)));
-        Arc::new(opening.join().unwrap().unwrap())
+        Arc::new(opened(RedisLock::open(config)))
     }
 
     fn lose_data(&self) -> bool {

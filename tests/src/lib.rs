@@ -42,6 +42,8 @@ pub mod redis_cluster;
 #[cfg(target_os = "linux")]
 pub mod redis_failover;
 #[cfg(target_os = "linux")]
+pub mod redis_part;
+#[cfg(target_os = "linux")]
 pub mod redis_quorum;
 #[cfg(target_os = "linux")]
 pub mod redis_sentinel;

@@ -1,8 +1,8 @@
 //! What a backend brings to the suite.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
-use crate::{Capabilities, DistributedLock};
+use crate::{Capabilities, DistributedLock, Error, background};
 
 /// A fresh store for one case, and clients of it. The store and all that it needs ends with the value.
 pub trait Harness: Send + Sync + Sized + 'static {
@@ -26,6 +26,16 @@ pub trait Harness: Send + Sync + Sized + 'static {
 
     /// Makes the store unreachable, so that nothing about any key can be known; `false` where that cannot happen.
     fn cut(&self) -> bool;
+}
+
+/// What comes of opening a store that has to be awaited: [`Harness::client`] and [`Harness::open`] are called from within a
+/// runtime, so it is opened on a thread of its own.
+///
+/// # Panics
+/// When it is not opened.
+pub fn opened<T: Send + 'static>(opening: impl Future<Output = Result<T, Error>> + Send + 'static) -> T {
+    let opened = std::thread::spawn(|| background::handle().expect("a runtime").block_on(opening)).join();
+    opened.expect("the thread ends").expect("the store opens")
 }
 
 /// What a case needs of a backend.

@@ -21,7 +21,7 @@ pub mod reentry;
 pub mod say_who;
 
 pub use fixture::Fixture;
-pub use harness::{Harness, Needs};
+pub use harness::{Harness, Needs, opened};
 pub use process::{PROCESS_VARIABLE, process};
 
 /// Every case: its obligation, what it needs, and its code. One list, from which tests and counts are made.

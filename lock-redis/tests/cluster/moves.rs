@@ -121,18 +121,28 @@ fn another_slot(cluster: &RedisCluster, slot: u16) -> LockKey {
     keys.into_iter().find(|key| cluster.slot_of(&tag(key)) != slot).unwrap()
 }
 
+/// A client that bears nodes that disagree for three seconds.
+async fn impatient(cluster: &RedisCluster) -> Arc<dyn DistributedLock> {
+    let mut config = RedisConfig::parse(&cluster.url()).unwrap();
+    config.timeout = Duration::from_secs(3);
+    Arc::new(RedisLock::open(config).await.unwrap())
+}
+
+/// Why it does not have the lock.
+async fn refused(lock: &Arc<dyn DistributedLock>) -> String {
+    let error = lock.acquire(&key(), &AcquireOptions::default()).await.unwrap_err();
+    std::error::Error::source(&error).unwrap().to_string()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_that_does_not_end_is_said() {
     require!("redis-server", "redis-cli");
     let cluster = RedisCluster::start(3, &["--cluster-node-timeout", "30000"]);
-    let mut config = RedisConfig::parse(&cluster.url()).unwrap();
-    config.timeout = Duration::from_secs(3);
-    let lock: Arc<dyn DistributedLock> = Arc::new(RedisLock::open(config).await.unwrap());
+    let lock = impatient(&cluster).await;
     let slot = cluster.slot_of(&tag(&key()));
     let to = (cluster.keeper_of(slot) + 1) % 3;
     cluster.begin_move(slot, to);
-    let error = lock.acquire(&key(), &AcquireOptions::default()).await.unwrap_err();
-    let said = std::error::Error::source(&error).unwrap().to_string();
+    let said = refused(&lock).await;
     assert!(said.contains("redis+cluster://127.0.0.1:") && said.contains("is moving to another node"), "{said}");
     cluster.end_move(slot, to);
     let state = lock.inspect(&key()).await.unwrap();
@@ -143,15 +153,12 @@ async fn a_move_that_does_not_end_is_said() {
 async fn nodes_that_send_each_others_callers_in_a_circle_are_said() {
     require!("redis-server", "redis-cli");
     let cluster = RedisCluster::start(3, &["--cluster-node-timeout", "30000"]);
-    let mut config = RedisConfig::parse(&cluster.url()).unwrap();
-    config.timeout = Duration::from_secs(3);
-    let lock: Arc<dyn DistributedLock> = Arc::new(RedisLock::open(config).await.unwrap());
+    let lock = impatient(&cluster).await;
     let slot = cluster.slot_of(&tag(&key()));
     let keeper = cluster.keeper_of(slot);
     let other = (keeper + 1) % 3;
     cluster.lead_in_a_circle(slot, other);
-    let error = lock.acquire(&key(), &AcquireOptions::default()).await.unwrap_err();
-    let said = std::error::Error::source(&error).unwrap().to_string();
+    let said = refused(&lock).await;
     let parts = ["redis+cluster://127.0.0.1:", "in a circle", "Moved: ", "`redis-cli --cluster check`"];
     assert!(parts.iter().all(|part| said.contains(part)), "{said}");
     // Bounded: a pause lies between two rounds.

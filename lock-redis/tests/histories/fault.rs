@@ -4,7 +4,7 @@ use std::{thread::JoinHandle, time::Duration};
 
 use lock_core::Moment;
 use tests::{
-    proxy::{Pass, Proxy},
+    proxy::Proxy,
     redis_server::{RedisServer, with_debug},
     wall_clock::WallClock,
 };
@@ -12,6 +12,7 @@ use tests::{
 use crate::{
     crowd::{Crowd, Recipe},
     history::{Excuses, Span},
+    network_fault::NetworkFault,
     sender::Dice,
 };
 
@@ -40,12 +41,7 @@ pub(crate) struct Site {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    Delay(usize, Duration),
-    DropRequests(usize),
-    DropReplies(usize),
-    Partition(usize),
-    Reset(usize),
-    CutReplies(usize, usize),
+    Network(usize, NetworkFault),
     KillSender(usize),
     StopSender(usize),
     SetClock(usize, i64),
@@ -73,12 +69,12 @@ impl Fault {
         let kind = dice.roll(13);
         let mut below = |count: usize| usize::try_from(dice.roll(count as u64)).unwrap();
         match kind {
-            0 => Self::Delay(below(NETWORKS), Duration::from_millis(1 + below(60) as u64)),
-            1 => Self::DropRequests(below(NETWORKS)),
-            2 => Self::DropReplies(below(NETWORKS)),
-            3 => Self::Partition(below(NETWORKS)),
-            4 => Self::Reset(below(NETWORKS)),
-            5 => Self::CutReplies(below(NETWORKS), below(60)),
+            0 => Self::Network(below(NETWORKS), NetworkFault::Delay(Duration::from_millis(1 + below(60) as u64))),
+            1 => Self::Network(below(NETWORKS), NetworkFault::DropRequests),
+            2 => Self::Network(below(NETWORKS), NetworkFault::DropReplies),
+            3 => Self::Network(below(NETWORKS), NetworkFault::Partition),
+            4 => Self::Network(below(NETWORKS), NetworkFault::Reset),
+            5 => Self::Network(below(NETWORKS), NetworkFault::CutReplies(below(60))),
             6 => Self::KillSender(below(SENDERS)),
             7 => Self::StopSender(below(SENDERS)),
             8 => Self::RestartServer,
@@ -91,12 +87,7 @@ impl Fault {
 
     pub(crate) const fn subject(self) -> Subject {
         match self {
-            Self::Delay(network, _)
-            | Self::DropRequests(network)
-            | Self::DropReplies(network)
-            | Self::Partition(network)
-            | Self::Reset(network)
-            | Self::CutReplies(network, _) => Subject::Network(network),
+            Self::Network(network, _) => Subject::Network(network),
             Self::KillSender(sender) | Self::StopSender(sender) => Subject::Sender(sender),
             Self::SetClock(sender, _) => Subject::Clock(sender),
             Self::RestartServer | Self::StopServer | Self::ServerSleeps | Self::FlushAll => Subject::Server,
@@ -105,8 +96,11 @@ impl Fault {
 
     /// Whether it keeps somebody from being heard; the others only disturb.
     const fn silences(self) -> bool {
-        let disturbs = matches!(self, Self::Delay(..) | Self::Reset(_) | Self::CutReplies(..) | Self::FlushAll);
-        !(disturbs || matches!(self, Self::KillSender(_) | Self::SetClock(..)))
+        match self {
+            Self::Network(_, fault) => fault.silences(),
+            Self::FlushAll | Self::KillSender(_) | Self::SetClock(..) => false,
+            Self::StopSender(_) | Self::RestartServer | Self::StopServer | Self::ServerSleeps => true,
+        }
     }
 }
 
@@ -145,17 +139,7 @@ impl Site {
     pub(crate) fn begin(&mut self, fault: Fault, span: Duration) {
         let began = Moment::now();
         match fault {
-            Fault::Delay(network, late) => {
-                self.networks[network].requests(Pass::After(late));
-                self.networks[network].replies(Pass::After(late));
-            }
-            Fault::DropRequests(network) => self.networks[network].requests(Pass::Never),
-            Fault::DropReplies(network) => self.networks[network].replies(Pass::Never),
-            Fault::Partition(network) => self.networks[network].partition(),
-            Fault::Reset(network) => self.networks[network].reset(),
-            Fault::CutReplies(network, bytes) => {
-                self.networks[network].replies_of_open_ones(Pass::ThenReset(bytes));
-            }
+            Fault::Network(network, fault) => fault.begin(&self.networks[network]),
             Fault::KillSender(sender) => {
                 let member = &mut self.crowd.members[sender];
                 member.killed = true;
@@ -176,11 +160,7 @@ impl Site {
     /// Undoes what was done at `began`, and notes what it excuses.
     pub(crate) fn end(&mut self, fault: Fault, began: Moment) {
         match fault {
-            Fault::Delay(network, _)
-            | Fault::DropRequests(network)
-            | Fault::DropReplies(network)
-            | Fault::Partition(network)
-            | Fault::CutReplies(network, _) => self.networks[network].heal(),
+            Fault::Network(network, fault) => fault.end(&self.networks[network]),
             Fault::StopSender(sender) => self.signal_sender(sender, tests::process::Process::go_on),
             Fault::RestartServer => {
                 self.server.start_again();
@@ -191,7 +171,7 @@ impl Site {
             Fault::StopServer => self.server.process().go_on(),
             Fault::SetClock(sender, _) => self.clocks[sender].set(0),
             Fault::ServerSleeps => self.sleeping.drain(..).for_each(|sleeping| sleeping.join().unwrap()),
-            Fault::Reset(_) | Fault::KillSender(_) | Fault::FlushAll => {}
+            Fault::KillSender(_) | Fault::FlushAll => {}
         }
         let span = Span { from: began, to: Moment::now() };
         if !fault.silences() || span.to - span.from < HARMLESS {

@@ -15,6 +15,7 @@ mod fault;
 mod history;
 mod many_hosts;
 mod moving;
+mod network_fault;
 mod operator;
 mod quorum;
 mod runner;

@@ -11,15 +11,12 @@ use std::{sync::Arc, time::Duration};
 
 use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, LockKey, Moment, wall_clock_us};
 use lock_redis::{QuorumLock, RedisConfig};
-use tests::{
-    proxy::{Pass, Proxy},
-    redis_quorum::RedisQuorum,
-    require,
-};
+use tests::{proxy::Proxy, redis_quorum::RedisQuorum, require};
 
 use crate::{
     crowd::{Crowd, Recipe},
     history::{Excuses, Span},
+    network_fault::NetworkFault,
     sender::Dice,
 };
 
@@ -46,12 +43,7 @@ enum Fault {
     Restart(usize),
     Flush(usize),
     Hang(usize),
-    Delay(usize, Duration),
-    DropRequests(usize),
-    DropReplies(usize),
-    Partition(usize),
-    Reset(usize),
-    CutReplies(usize, usize),
+    Network(usize, NetworkFault),
     KillSender(usize),
     StopSender(usize),
 }
@@ -84,12 +76,12 @@ impl Site {
             0 => Fault::Restart(self.forgetful),
             1 => Fault::Flush(self.forgetful),
             2 => Fault::Hang(at),
-            3 => Fault::Delay(at, dice.ms(1, 60)),
-            4 => Fault::DropRequests(at),
-            5 => Fault::DropReplies(at),
-            6 => Fault::Partition(at),
-            7 => Fault::Reset(at),
-            8 => Fault::CutReplies(at, below(dice, 60)),
+            3 => Fault::Network(at, NetworkFault::Delay(dice.ms(1, 60))),
+            4 => Fault::Network(at, NetworkFault::DropRequests),
+            5 => Fault::Network(at, NetworkFault::DropReplies),
+            6 => Fault::Network(at, NetworkFault::Partition),
+            7 => Fault::Network(at, NetworkFault::Reset),
+            8 => Fault::Network(at, NetworkFault::CutReplies(below(dice, 60))),
             9 => Fault::KillSender(below(dice, SENDERS)),
             _ => Fault::StopSender(below(dice, SENDERS)),
         }
@@ -100,15 +92,7 @@ impl Site {
             Fault::Restart(at) => self.quorum.server(at).kill(),
             Fault::Flush(at) => assert_eq!(self.quorum.server(at).tell(&["FLUSHALL"]), "OK"),
             Fault::Hang(at) => self.quorum.server(at).process().stop(),
-            Fault::Delay(at, late) => {
-                self.networks[at].requests(Pass::After(late));
-                self.networks[at].replies(Pass::After(late));
-            }
-            Fault::DropRequests(at) => self.networks[at].requests(Pass::Never),
-            Fault::DropReplies(at) => self.networks[at].replies(Pass::Never),
-            Fault::Partition(at) => self.networks[at].partition(),
-            Fault::Reset(at) => self.networks[at].reset(),
-            Fault::CutReplies(at, bytes) => self.networks[at].replies_of_open_ones(Pass::ThenReset(bytes)),
+            Fault::Network(at, fault) => fault.begin(&self.networks[at]),
             Fault::KillSender(sender) => {
                 let member = &mut self.crowd.members[sender];
                 member.killed = true;
@@ -125,15 +109,11 @@ impl Site {
         match fault {
             Fault::Restart(at) => self.quorum.server(at).start_again(),
             Fault::Hang(at) => self.quorum.server(at).process().go_on(),
-            Fault::Delay(at, _)
-            | Fault::DropRequests(at)
-            | Fault::DropReplies(at)
-            | Fault::Partition(at)
-            | Fault::CutReplies(at, _) => self.networks[at].heal(),
+            Fault::Network(at, fault) => fault.end(&self.networks[at]),
             Fault::StopSender(sender) if self.crowd.members[sender].process.runs() => {
                 self.crowd.members[sender].process.go_on();
             }
-            Fault::Flush(_) | Fault::Reset(_) | Fault::KillSender(_) | Fault::StopSender(_) => {}
+            Fault::Flush(_) | Fault::KillSender(_) | Fault::StopSender(_) => {}
         }
     }
 
@@ -170,15 +150,7 @@ impl Fault {
     /// Which server, or the network to it, is concerned.
     const fn server(self) -> Option<usize> {
         match self {
-            Self::Restart(at)
-            | Self::Flush(at)
-            | Self::Hang(at)
-            | Self::Delay(at, _)
-            | Self::DropRequests(at)
-            | Self::DropReplies(at)
-            | Self::Partition(at)
-            | Self::Reset(at)
-            | Self::CutReplies(at, _) => Some(at),
+            Self::Restart(at) | Self::Flush(at) | Self::Hang(at) | Self::Network(at, _) => Some(at),
             Self::KillSender(_) | Self::StopSender(_) => None,
         }
     }

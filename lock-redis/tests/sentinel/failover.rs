@@ -53,14 +53,20 @@ async fn goes_on(holder: Guard, waiters: Vec<JoinHandle<Guard>>) {
     }
 }
 
+/// A holder and its line, which the replica has, too.
+async fn held_and_replicated(site: &RedisFailover) -> (Guard, Vec<JoinHandle<Guard>>) {
+    let lock = client(site).await;
+    let holder = lock.acquire(&key(), &options()).await.unwrap();
+    let waiters = in_line(site, &lock).await;
+    until(READY_WITHIN, "the replica has it all", || site.is_replicated());
+    (holder, waiters)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_master_is_replaced_and_holder_and_line_go_on() {
     require!("redis-server", "redis-cli");
     let mut site = RedisFailover::start();
-    let lock = client(&site).await;
-    let holder = lock.acquire(&key(), &options()).await.unwrap();
-    let waiters = in_line(&site, &lock).await;
-    until(READY_WITHIN, "the replica has it all", || site.is_replicated());
+    let (holder, waiters) = held_and_replicated(&site).await;
     site.master.kill();
     goes_on(holder, waiters).await;
     assert!(site.replica.tell(&["ROLE"]).starts_with("master"));
@@ -73,10 +79,7 @@ async fn a_killed_master_is_replaced_and_holder_and_line_go_on() {
 async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
     require!("redis-server", "redis-cli");
     let site = RedisFailover::start();
-    let lock = client(&site).await;
-    let holder = lock.acquire(&key(), &options()).await.unwrap();
-    let waiters = in_line(&site, &lock).await;
-    until(READY_WITHIN, "the replica has it all", || site.is_replicated());
+    let (holder, waiters) = held_and_replicated(&site).await;
     assert_eq!(site.sentinel.ask(&["SENTINEL", "FAILOVER", NAME]).as_deref(), Some("OK"));
     until(READY_WITHIN, "the old master follows", || {
         site.master.ask(&["ROLE"]).is_ok_and(|role| role.starts_with("slave"))
@@ -90,10 +93,7 @@ async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
 async fn a_master_that_goes_on_is_left_as_soon_as_the_sentinel_names_another() {
     require!("redis-server", "redis-cli");
     let site = RedisFailover::start();
-    let lock = client(&site).await;
-    let holder = lock.acquire(&key(), &options()).await.unwrap();
-    let waiters = in_line(&site, &lock).await;
-    until(READY_WITHIN, "the replica has it all", || site.is_replicated());
+    let (holder, waiters) = held_and_replicated(&site).await;
     assert_eq!(site.master.tell(&["ACL", "SETUSER", "default", "-replicaof", "-slaveof"]), "OK");
     assert_eq!(site.sentinel.ask(&["SENTINEL", "FAILOVER", NAME]).as_deref(), Some("OK"));
     until(READY_WITHIN, "the Sentinel names another master", || site.names_the_replica());
