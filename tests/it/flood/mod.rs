@@ -80,7 +80,10 @@ impl Drop for Member {
 }
 
 fn flood(name: &str, store: &str) {
-    let size = Size::wanted();
+    flood_of(Size::wanted(), name, store);
+}
+
+fn flood_of(size: Size, name: &str, store: &str) {
     let each = size.tasks / size.processes;
     let mut members: Vec<Member> = (0..size.processes).map(|_| Member::start(store, each, size.seconds)).collect();
     members.iter_mut().for_each(Member::is_ready);
@@ -92,6 +95,12 @@ fn flood(name: &str, store: &str) {
         memory.push(used);
     }
     verdict::judge(name, turns, &memory, each * size.processes);
+}
+
+#[test]
+fn on_threads() {
+    // The lock is its process's own, so all tasks are in one.
+    flood_of(Size { processes: 1, ..Size::wanted() }, "thread", "thread");
 }
 
 #[test]

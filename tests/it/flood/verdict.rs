@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 /// One turn, in nanoseconds of the host's clock.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Turn {
     pub(super) asked: u64,
     pub(super) since: u64,
