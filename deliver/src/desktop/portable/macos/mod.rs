@@ -3,21 +3,23 @@
 //! Compiled, and not yet tried on a Mac.
 
 mod accessibility;
+mod clipboard;
+mod findings;
 mod keys;
 mod window;
 
+pub(super) use findings::findings;
+
 use std::time::Duration;
 
-use arboard::Clipboard;
 use core_graphics::{
     event::CGEvent,
     event_source::{CGEventSource, CGEventSourceStateID},
 };
 use lock_core::{Moment, Permit};
-use objc2_app_kit::NSPasteboard;
 
 use self::{accessibility::Permissions, keys::KeyStroke, window::Window};
-use super::{Finding, UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
+use super::{UNSEEN_FETCH_SETTLE, hands::Hands, system::System};
 use crate::desktop::{Bound, Chord, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight};
 
 /// Looked at again this often: no event tells a program without windows where the focus is.
@@ -84,30 +86,6 @@ impl MacOs {
             None => Err(Refusal::FocusElsewhere { on: "nothing that accessibility tells".into() }),
         }
     }
-
-    fn refuse_taken(&self) -> Result<(), Refusal> {
-        match self.count.is_none_or(|count| count == change_count()) {
-            true => Ok(()),
-            false => Err(Refusal::ClipboardTaken { by: "another program: macOS does not say which".into() }),
-        }
-    }
-}
-
-fn change_count() -> isize {
-    // SAFETY: the general pasteboard may be asked from any thread.
-    #[allow(unused_unsafe, reason = "later versions of the bindings call it safe")]
-    unsafe {
-        NSPasteboard::generalPasteboard().changeCount()
-    }
-}
-
-/// Whether nothing else would be lost with the text.
-fn holds_only_text() -> bool {
-    let is_text = |kind: &str| kind.contains("plain-text") || kind == "NSStringPboardType";
-    // SAFETY: as above.
-    #[allow(unused_unsafe, reason = "later versions of the bindings call it safe")]
-    let types = unsafe { NSPasteboard::generalPasteboard().types() };
-    types.is_some_and(|types| types.iter().all(|kind| is_text(&kind.to_string())))
 }
 
 fn pointer() -> Option<(i32, i32)> {
@@ -253,17 +231,7 @@ impl System for MacOs {
     }
 
     fn offer(&mut self, _: &Permit<'_>, text: &str, _: Selection) -> Result<(), Refusal> {
-        let taken = |error: arboard::Error| Refusal::ClipboardTaken { by: format!("nobody: it fails ({error})") };
-        let mut clipboard = Clipboard::new().map_err(taken)?;
-        self.former = clipboard.get_text().ok().filter(|_| holds_only_text());
-        clipboard.set_text(text).map_err(taken)?;
-        let count = change_count();
-        // Read back, so that a program that wrote just then is not taken for us.
-        if clipboard.get_text().map_err(taken)? != text || change_count() != count {
-            return Err(Refusal::ClipboardTaken { by: "another program: macOS does not say which".into() });
-        }
-        self.count = Some(count);
-        Ok(())
+        self.put(text)
     }
 
     fn may_press(&mut self, target: &Bound, chord: &Chord) -> Result<KeyStroke, Refusal> {
@@ -302,30 +270,6 @@ impl System for MacOs {
             self.hands()?.move_to(was)?;
         }
         self.hands = None;
-        // What was pasted may still be read; and what is somebody else's now stays.
-        let ours = self.count.take().is_some_and(|count| count == change_count());
-        let Some(former) = self.former.take().filter(|_| ours && !self.pasted) else { return Ok(()) };
-        let set = Clipboard::new().and_then(|mut clipboard| clipboard.set_text(former));
-        set.map_err(|error| Refusal::ClipboardTaken { by: format!("nobody: it fails ({error})") })
+        self.give_clipboard_back()
     }
-}
-
-/// For `doctor`.
-pub(super) fn findings() -> Vec<Finding> {
-    let Permissions { accessibility, post_events, secure_input } = Permissions::now();
-    let finding = |name, fine: bool, [yes, no]: [&str; 2], advice| {
-        let seen = if fine { yes } else { no }.to_owned();
-        Finding { name, seen, advice: (!fine).then_some(advice) }
-    };
-    let settings = "allow it under Privacy & Security, Accessibility, in the System Settings";
-    vec![
-        finding("accessibility", accessibility, ["allowed", "not allowed"], settings),
-        finding("posting events", post_events, ["allowed", "not allowed"], settings),
-        finding(
-            "secure input",
-            !secure_input,
-            ["off", "a program keeps the keyboard to itself"],
-            "close the password prompt, or end the program that left it on",
-        ),
-    ]
 }

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use enigo::EVENT_MARKER;
 use lock_core::Moment;
 use windows_sys::Win32::{
     Foundation::{HWND, LPARAM, LRESULT, WPARAM},
@@ -19,18 +18,18 @@ use windows_sys::Win32::{
     UI::{
         Accessibility::{HWINEVENTHOOK, SetWinEventHook, UnhookWinEvent},
         WindowsAndMessaging::{
-            CallNextHookEx, CreateWindowExW, DefWindowProcW, DestroyWindow, DispatchMessageW, EVENT_SYSTEM_FOREGROUND,
-            GetMessageW, HC_ACTION, HHOOK, HWND_MESSAGE, KBDLLHOOKSTRUCT, LLKHF_INJECTED, LLMHF_INJECTED, MSG,
-            MSLLHOOKSTRUCT, PostMessageW, PostQuitMessage, RegisterClassW, SMTO_ABORTIFHUNG, SendMessageTimeoutW,
-            SetWindowsHookExW, UnhookWindowsHookEx, WH_KEYBOARD_LL, WH_MOUSE_LL, WINEVENT_OUTOFCONTEXT, WM_APP,
-            WM_CLOSE, WM_DESTROY, WM_DESTROYCLIPBOARD, WM_MOUSEMOVE, WM_RENDERALLFORMATS, WM_RENDERFORMAT, WNDCLASSW,
+            CreateWindowExW, DefWindowProcW, DestroyWindow, DispatchMessageW, EVENT_SYSTEM_FOREGROUND, GetMessageW,
+            HWND_MESSAGE, MSG, PostMessageW, PostQuitMessage, RegisterClassW, SMTO_ABORTIFHUNG, SendMessageTimeoutW,
+            WINEVENT_OUTOFCONTEXT, WM_APP, WM_CLOSE, WM_DESTROY, WM_DESTROYCLIPBOARD, WM_RENDERALLFORMATS,
+            WM_RENDERFORMAT, WNDCLASSW,
         },
     },
 };
 
 use super::{
+    listening,
     promise::{self, Reader},
-    screens::{self, RealPixels},
+    screens::RealPixels,
 };
 
 /// Asks for the promise to be made.
@@ -78,7 +77,8 @@ thread_local! {
     static HERE: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
 }
 
-fn here(note: impl FnOnce(&mut Heard)) {
+/// Notes what a callback of Windows has heard, on the attendant's thread.
+pub(super) fn here(note: impl FnOnce(&mut Heard)) {
     HERE.with_borrow(|shared| {
         if let Some(shared) = shared {
             shared.note(note);
@@ -250,67 +250,6 @@ unsafe extern "system" fn foreground(_: HWINEVENTHOOK, _: u32, _: HWND, _: i32, 
     });
 }
 
-thread_local! {
-    /// The hooks of the keyboard and the mouse, while it is listened.
-    static HOOKS: RefCell<Vec<HHOOK>> = const { RefCell::new(Vec::new()) };
-}
-
-/// On the thread of the window; returns 0, or the error's number.
-fn listen(on: bool) -> LRESULT {
-    for hook in HOOKS.take() {
-        // SAFETY: set by this thread, and taken off once.
-        unsafe { UnhookWindowsHookEx(hook) };
-    }
-    for (kind, listener) in
-        [(WH_KEYBOARD_LL, keyboard as HookListener), (WH_MOUSE_LL, mouse)].into_iter().filter(|_| on)
-    {
-        // SAFETY: the listener is a function of this program, which stays; null names this program.
-        let hook = unsafe { SetWindowsHookExW(kind, Some(listener), GetModuleHandleW(null()), 0) };
-        if hook.is_null() {
-            let code = io::Error::last_os_error().raw_os_error();
-            listen(false);
-            return code.and_then(|code| LRESULT::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1);
-        }
-        HOOKS.with_borrow_mut(|hooks| hooks.push(hook));
-    }
-    0
-}
-
-type HookListener = unsafe extern "system" fn(i32, WPARAM, LPARAM) -> LRESULT;
-
-unsafe extern "system" fn keyboard(code: i32, wide: WPARAM, long: LPARAM) -> LRESULT {
-    if u32::try_from(code) == Ok(HC_ACTION) {
-        // SAFETY: Windows gives a pointer to this structure with that code.
-        let event = unsafe { &*(long as *const KBDLLHOOKSTRUCT) };
-        let device = if event.flags & LLKHF_INJECTED == 0 { "the keyboard" } else { "synthetic keys" };
-        note_input(event.dwExtraInfo, device);
-    }
-    // SAFETY: hands on what Windows has sent, unchanged.
-    unsafe { CallNextHookEx(null_mut(), code, wide, long) }
-}
-
-unsafe extern "system" fn mouse(code: i32, wide: WPARAM, long: LPARAM) -> LRESULT {
-    if u32::try_from(code) == Ok(HC_ACTION) {
-        // SAFETY: as above.
-        let event = unsafe { &*(long as *const MSLLHOOKSTRUCT) };
-        let device = if event.flags & LLMHF_INJECTED == 0 { "the mouse" } else { "a synthetic mouse" };
-        // The system repeats where the pointer is, when windows change under it and after a move of ours.
-        let repeats = wide == WM_MOUSEMOVE as WPARAM && screens::pointer() == Some((event.pt.x, event.pt.y));
-        if !repeats {
-            note_input(event.dwExtraInfo, device);
-        }
-    }
-    // SAFETY: as above.
-    unsafe { CallNextHookEx(null_mut(), code, wide, long) }
-}
-
-/// Our own events carry enigo's mark.
-fn note_input(mark: usize, device: &'static str) {
-    if mark != EVENT_MARKER as usize {
-        here(|heard| heard.other_input = Some((Moment::now(), device)));
-    }
-}
-
 unsafe extern "system" fn attend(window: HWND, message: u32, wide: WPARAM, long: LPARAM) -> LRESULT {
     match message {
         WM_OFFER => {
@@ -325,7 +264,7 @@ unsafe extern "system" fn attend(window: HWND, message: u32, wide: WPARAM, long:
             }
             error
         }
-        WM_LISTEN => listen(wide != 0),
+        WM_LISTEN => listening::listen(wide != 0),
         WM_RENDERFORMAT => {
             let reader = Reader::now();
             let mut text = Vec::new();

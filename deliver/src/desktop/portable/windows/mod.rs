@@ -3,11 +3,14 @@
 mod attendant;
 mod clipboard;
 mod findings;
+mod foreground;
 mod keys;
+mod listening;
 mod person;
 mod promise;
 mod screens;
 mod session;
+mod target;
 mod unsent;
 mod window;
 
@@ -30,10 +33,6 @@ use crate::{
     desktop::{Bound, Chord, FetchRule, Fetched, InputBox, Place, Refusal, Selection, Sight, Unsent},
 };
 
-/// Windows tells of a new foreground window a little later. So long before and after keys there must have been none.
-const FOREGROUND_REST: Duration = Duration::from_millis(50);
-/// How long the foreground may take to come to rest.
-const REST_WITHIN: Duration = Duration::from_secs(1);
 /// What no event tells of is looked for this often.
 const SWEEP_AFTER: Duration = Duration::from_millis(100);
 /// Looked at again this often: a program may move the focus among its own windows, of which nothing is heard.
@@ -79,27 +78,6 @@ impl Windows {
             foregrounds: 0,
             watching: false,
         })
-    }
-
-    /// The bound window, if it still is what it was.
-    fn target(&self, target: &Bound) -> Result<Window, Refusal> {
-        let same = self.bound.filter(|(window, _)| window.0 as u64 == target.window);
-        let (window, owner) = same.ok_or_else(|| Refusal::TargetGone("another one was bound meanwhile".into()))?;
-        match window.owner()? == owner {
-            true => Ok(window),
-            false => Err(Refusal::TargetGone("its window belongs to another process now".into())),
-        }
-    }
-
-    fn refuse_unfocused(window: Window) -> Result<(), Refusal> {
-        match Window::foreground() {
-            Some(foreground) if foreground == window && window.takes_keys() => Ok(()),
-            Some(foreground) if foreground == window => {
-                Err(Refusal::FocusElsewhere { on: "no input box of the target".into() })
-            }
-            Some(other) => Err(Refusal::FocusElsewhere { on: other.describe() }),
-            None => Err(Refusal::FocusElsewhere { on: "no window".into() }),
-        }
     }
 
     /// Refuses if somebody else used an input device since it is watched.
@@ -185,21 +163,7 @@ impl System for Windows {
 
     fn bind(&mut self, place: &Place) -> Result<Bound, Refusal> {
         let _pixels = RealPixels::on_this_thread();
-        let desktop = VirtualDesktop::now();
-        let (window, point) = match (&place.window, place.point) {
-            (Some(identity), offset) => {
-                let window = Window::find(identity)?;
-                (window, window.point(offset)?)
-            }
-            (None, Some(point)) => {
-                desktop.refuse_outside(point)?;
-                let (x, y) = point;
-                let nothing = || Refusal::TargetGone(format!("no window lies at ({x}, {y})"));
-                (Window::at(point).ok_or_else(nothing)?, point)
-            }
-            (None, None) => return Err(Refusal::TargetGone("neither a point nor a window is named".into())),
-        };
-        desktop.refuse_outside(point)?;
+        let (window, point) = target::find(place)?;
         let (owner, description) = (window.owner()?, window.describe());
         session::refuse_higher_rights(owner.pid, &description)?;
         self.bound = Some((window, owner));
@@ -237,7 +201,7 @@ impl System for Windows {
 
     fn pointer_is_on(&mut self, target: &Bound) -> Result<(), Refusal> {
         let _pixels = RealPixels::on_this_thread();
-        if !arrived(target.point) {
+        if !screens::arrived(target.point) {
             return Err(Refusal::Interference { device: "the pointer: it is not where it was sent".into() });
         }
         self.lies_open(target)
@@ -305,17 +269,7 @@ impl System for Windows {
             // An early reader would have made Windows keep the text itself, and no reader after it would be seen.
             self.offer_again()?;
         }
-        let rested = |heard: &attendant::Heard| {
-            let last = heard.last_foreground;
-            last.is_none_or(|last| last.elapsed() >= FOREGROUND_REST).then_some(heard.foregrounds)
-        };
-        let until = Moment::now() + REST_WITHIN;
-        let mut at_rest = None;
-        while at_rest.is_none() && !until.is_past() {
-            at_rest = self.attendant.wait(until.min(Moment::now() + LOOK_AGAIN_AFTER), rested);
-        }
-        let restless = || Refusal::Interference { device: "the foreground: it does not come to rest".into() };
-        self.foregrounds = at_rest.ok_or_else(restless)?;
+        self.foregrounds = self.await_rest()?;
         let window = self.target(target)?;
         self.refuse_other_input()?;
         keys::refuse_held()?;
@@ -331,12 +285,7 @@ impl System for Windows {
     }
 
     fn reached(&mut self, target: &Bound) -> Result<(), Refusal> {
-        let before = self.foregrounds;
-        let until = Moment::now() + FOREGROUND_REST;
-        let changed = self.attendant.wait(until, |heard| (heard.foregrounds != before).then_some(()));
-        if changed.is_some() {
-            return Err(Refusal::FocusElsewhere { on: "another window, at that moment".into() });
-        }
+        self.refuse_restless()?;
         self.refuse_other_input()?;
         person::note_ours();
         Self::refuse_unfocused(self.target(target)?)
@@ -365,23 +314,11 @@ impl System for Windows {
             && screens::pointer() == Some(ours)
         {
             keys::move_pointer(VirtualDesktop::now().absolute(was))?;
-            arrived(was);
+            screens::arrived(was);
             if self.refuse_other_input().is_ok() {
                 person::note_ours();
             }
         }
         self.give_clipboard_back()
-    }
-}
-
-/// Whether the pointer comes to a point: input takes effect a little after it was sent.
-fn arrived(point: (i32, i32)) -> bool {
-    let until = Moment::now() + FOREGROUND_REST;
-    loop {
-        match screens::pointer() == Some(point) {
-            true => return true,
-            false if until.is_past() => return false,
-            false => std::thread::yield_now(),
-        }
     }
 }

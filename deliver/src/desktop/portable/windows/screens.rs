@@ -4,6 +4,9 @@
 //! monitors left of it or above have negative ones. `SendInput` wants them as parts of 65536 of the whole virtual desktop;
 //! enigo's are of the primary monitor alone.
 
+use std::time::Duration;
+
+use lock_core::Moment;
 use windows_sys::Win32::{
     Foundation::POINT,
     Graphics::Gdi::{MONITOR_DEFAULTTONULL, MonitorFromPoint},
@@ -17,6 +20,9 @@ use windows_sys::Win32::{
 };
 
 use crate::desktop::Refusal;
+
+/// How long the pointer may take to get where it was sent.
+const ARRIVES_WITHIN: Duration = Duration::from_millis(50);
 
 /// The rectangle around all monitors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +118,18 @@ mod tests {
                 let pixel = desk.x + ((i64::from(part) * i64::from(desk.width)) >> 16) as i32;
                 assert_eq!(pixel, x, "{desk}");
             }
+        }
+    }
+}
+
+/// Whether the pointer comes to a point: input takes effect a little after it was sent.
+pub(super) fn arrived(point: (i32, i32)) -> bool {
+    let until = Moment::now() + ARRIVES_WITHIN;
+    loop {
+        match pointer() == Some(point) {
+            true => return true,
+            false if until.is_past() => return false,
+            false => std::thread::yield_now(),
         }
     }
 }
