@@ -9,7 +9,7 @@ use crate::{
     connection::Node,
     error::Trouble,
     keys::Keys,
-    link::Again,
+    replicas::Again,
     reply::{list, text, texts},
     scripts::PROBE,
     server::is_at_least,

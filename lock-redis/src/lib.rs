@@ -7,6 +7,7 @@
 mod backend;
 mod cluster;
 mod config;
+mod connecting;
 mod connection;
 mod deadline;
 mod error;
@@ -16,12 +17,15 @@ mod keys;
 mod known_keys;
 mod line;
 mod link;
+mod live;
 mod observe;
 mod quorum;
+mod replicas;
 mod reply;
 mod scripts;
 mod sentinel;
 mod server;
+mod silence;
 mod url;
 mod waiting;
 

@@ -10,7 +10,8 @@ use crate::{
     error::Trouble,
     keys::Keys,
     line::Waiter,
-    link::{Again, Answer},
+    link::Answer,
+    replicas::Again,
     reply::{self, Standing},
     scripts::{ENTER, REFRESH, RENEW},
 };

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -36,6 +36,7 @@ struct Shared {
     /// Of connections to come.
     rules: Mutex<Rules>,
     connections: Mutex<Vec<Weak<Ends>>>,
+    taken: AtomicUsize,
     ended: AtomicBool,
 }
 
@@ -65,6 +66,7 @@ impl Proxy {
             server: socket.to_owned(),
             rules: Mutex::new(Rules::WELL),
             connections: Mutex::default(),
+            taken: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
         });
         let served = Arc::clone(&shared);
@@ -75,6 +77,11 @@ impl Proxy {
     /// The port that clients connect to, on 127.0.0.1.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many connections it has taken so far.
+    pub fn connections_taken(&self) -> usize {
+        self.shared.taken.load(Ordering::SeqCst)
     }
 
     /// From now on, what becomes of what clients send, on every connection.
@@ -154,6 +161,7 @@ fn serve(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         // A client that has gone again, or a server that is down: the connection ends, as it would without us.
         let Ok(client) = client else { continue };
+        shared.taken.fetch_add(1, Ordering::SeqCst);
         let Ok(server) = UnixStream::connect(&shared.server) else { continue };
         // A failure here is a client that sees a closed connection, and says so.
         let _ended = join(client, server, shared);

@@ -255,7 +255,8 @@ impl Campaign {
         Ok(None)
     }
 
-    /// Does this while the seats go on: one that is about to connect to its server would keep all other calls from there.
+    /// Does this while the seats go on: one that speaks for all waiters of this client on its server would keep the answer from
+    /// them.
     async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
         let (seats, mut work) = (&mut self.seats, std::pin::pin!(work));
         std::future::poll_fn(|context| {

@@ -1,0 +1,98 @@
+//! A server, and a network between it and one of its clients.
+
+use std::{sync::Arc, time::Duration};
+
+use lock_core::{
+    AcquireOptions, DistributedLock, DistributedLockExt, Guard, Holder, KeyState, LockKey, Moment, Registry,
+    StoreConfig,
+};
+use lock_redis::RedisLock;
+use tests::{probe::READY_WITHIN, proxy::Proxy, redis_server::RedisServer};
+
+/// How long a client waits for an answer: what is lost is asked for again after it.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(300);
+
+/// A server, a network to it, and one client on each side of the network.
+pub(crate) struct Site {
+    pub(crate) server: RedisServer,
+    pub(crate) network: Proxy,
+    /// Through the network.
+    pub(crate) far: Arc<dyn DistributedLock>,
+    /// Beside the server.
+    pub(crate) near: Arc<dyn DistributedLock>,
+}
+
+impl Site {
+    pub(crate) async fn open() -> Self {
+        Self::with(&[]).await
+    }
+
+    pub(crate) async fn with(options: &[&str]) -> Self {
+        let server = RedisServer::start_with(options);
+        let network = Proxy::to(&server.socket());
+        let far = client(&url_through(&network)).await;
+        let near = client(&server.url()).await;
+        // The server knows the scripts from now on, so that each call is one question and one answer.
+        near.acquire(&key(), &AcquireOptions::default()).await.unwrap().release().await.unwrap();
+        Self { server, network, far, near }
+    }
+
+    /// The server's URL, through the network.
+    pub(crate) fn far_url(&self) -> String {
+        url_through(&self.network)
+    }
+
+    pub(crate) async fn state(&self) -> KeyState {
+        self.near.inspect(&key()).await.unwrap()
+    }
+
+    /// Waits until the server's state is as `question` wants it.
+    pub(crate) async fn until<T>(&self, what: &str, question: impl Fn(&KeyState) -> Option<T>) -> T {
+        let deadline = Moment::now() + READY_WITHIN;
+        loop {
+            let state = self.state().await;
+            if let Some(answer) = question(&state) {
+                return answer;
+            }
+            assert!(!deadline.is_past(), "{what}: {state:?}");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn url_through(network: &Proxy) -> String {
+    format!("redis://127.0.0.1:{}", network.port())
+}
+
+async fn client(url: &str) -> Arc<dyn DistributedLock> {
+    client_with_timeout(url, ANSWER_WITHIN).await
+}
+
+pub(crate) async fn client_with_timeout(url: &str, timeout: Duration) -> Arc<dyn DistributedLock> {
+    let mut registry = Registry::new();
+    RedisLock::register(&mut registry, move |mut config| {
+        config.timeout = timeout;
+        Ok(config)
+    });
+    registry.open(StoreConfig::new(url, "/")).await.unwrap()
+}
+
+pub(crate) fn key() -> LockKey {
+    LockKey::new("k").unwrap()
+}
+
+pub(crate) fn options() -> AcquireOptions {
+    AcquireOptions::default().timeout(Duration::from_secs(25))
+}
+
+pub(crate) fn acquire(lock: &Arc<dyn DistributedLock>, options: AcquireOptions) -> tokio::task::JoinHandle<Guard> {
+    let lock = Arc::clone(lock);
+    tokio::spawn(async move { lock.acquire(&key(), &options).await.unwrap() })
+}
+
+pub(crate) fn is_held(state: &KeyState) -> Option<u64> {
+    match &state.holder {
+        Holder::Lease { token, .. } => Some(token.0),
+        _ => None,
+    }
+}
