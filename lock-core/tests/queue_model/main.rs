@@ -2,11 +2,17 @@
 //! every order of its steps and faults: as the Redis backend has it, around lock-core's own policy.
 #![allow(clippy::print_stdout, reason = "a test says how much it has seen")]
 
-mod model;
+mod client;
+mod network;
+mod promises;
+mod protocol;
 mod server;
+mod state;
 
 use lock_core::Priority::{self, Low, Normal, Urgent};
-use model::{Faults, Protocol};
+use promises::{EXCLUSION, FENCING, ORDER, PROGRESS};
+use protocol::Protocol;
+use state::Faults;
 use stateright::{Checker, HasDiscoveries, Model};
 
 /// A mistake that the model makes on purpose, to show that it would be found.
@@ -22,6 +28,8 @@ pub(crate) enum Bug {
     NoSweep,
     /// A token is the clock.
     TokenByClock,
+    /// While the store is away, its waiters are silent.
+    OutageIsSilence,
 }
 
 fn punctual(clients: &[Priority], faults: Faults) -> Protocol {
@@ -45,7 +53,7 @@ fn steps_to_break(property: &'static str, protocol: Protocol) -> usize {
     checker.discovery(property).unwrap_or_else(|| panic!("`{property}` holds")).into_actions().len()
 }
 
-const NONE: Faults = Faults { lost: 0, stops: 0, cancels: 0, steps: 0, leaps: 0 };
+const NONE: Faults = Faults { lost: 0, stops: 0, cancels: 0, outages: 0, steps: 0, leaps: 0 };
 
 #[test]
 fn with_a_lost_message_and_a_stopped_client_a_live_head_is_granted_in_time() {
@@ -67,6 +75,13 @@ fn three_of_different_priority_are_granted_in_time_and_none_is_passed_too_often(
     holds_everywhere(Protocol { renewals: 0, ..punctual(&[Low, Normal, Urgent], NONE) });
 }
 
+/// A store that hangs or is down for longer than a waiter may be silent takes nobody's place away.
+#[test]
+fn an_outage_leaves_the_order_as_it_was_and_every_live_head_is_granted_in_time() {
+    holds_everywhere(Protocol { renewals: 0, ..punctual(&[Normal; 3], Faults { outages: 1, ..NONE }) });
+    holds_everywhere(punctual(&[Normal, Normal], Faults { outages: 1, cancels: 1, ..NONE }));
+}
+
 /// However late messages come: nobody acts under a lease that may be another one's.
 #[test]
 fn messages_that_come_late_make_no_second_holder() {
@@ -77,16 +92,14 @@ fn messages_that_come_late_make_no_second_holder() {
 fn each_mistake_that_is_made_on_purpose_is_found() {
     let lossy = punctual(&[Normal, Normal], Faults { lost: 1, ..NONE });
     let clock = punctual(&[Normal, Normal], Faults { steps: 1, ..NONE });
+    let outage = Protocol { renewals: 0, ..punctual(&[Normal; 3], Faults { outages: 1, ..NONE }) };
     for (bug, property, protocol) in [
-        (Bug::DeadlineFromAnswer, "at most one valid holder", late(&[Normal, Normal], NONE)),
-        (Bug::OfferIsLease, "at most one valid holder", Protocol { renewals: 0, ..punctual(&[Normal; 3], NONE) }),
-        (
-            Bug::ReleaseOfAny,
-            "at most one valid holder",
-            Protocol { renewals: 0, ..punctual(&[Normal; 3], Faults { stops: 1, ..NONE }) },
-        ),
-        (Bug::NoSweep, "a live head is granted in time", lossy),
-        (Bug::TokenByClock, "tokens grow", clock),
+        (Bug::DeadlineFromAnswer, EXCLUSION, late(&[Normal, Normal], NONE)),
+        (Bug::OfferIsLease, EXCLUSION, Protocol { renewals: 0, ..punctual(&[Normal; 3], NONE) }),
+        (Bug::ReleaseOfAny, EXCLUSION, Protocol { renewals: 0, ..punctual(&[Normal; 3], Faults { stops: 1, ..NONE }) }),
+        (Bug::NoSweep, PROGRESS, lossy),
+        (Bug::TokenByClock, FENCING, clock),
+        (Bug::OutageIsSilence, ORDER, outage),
     ] {
         let steps = steps_to_break(property, Protocol { bug: Some(bug), ..protocol });
         println!("{bug:?} breaks `{property}` in {steps} steps");
@@ -98,8 +111,7 @@ fn each_mistake_that_is_made_on_purpose_is_found() {
 #[test]
 fn a_leap_of_the_stores_clock_is_caught_by_the_token_alone() {
     let leap = punctual(&[Normal, Normal], Faults { leaps: 1, ..NONE });
-    steps_to_break("at most one valid holder", leap.clone());
-    let checker =
-        leap.checker().threads(2).finish_when(HasDiscoveries::AnyOf(["tokens grow"].into())).spawn_bfs().join();
-    assert!(checker.discovery("tokens grow").is_none());
+    steps_to_break(EXCLUSION, leap.clone());
+    let checker = leap.checker().threads(2).finish_when(HasDiscoveries::AnyOf([FENCING].into())).spawn_bfs().join();
+    assert!(checker.discovery(FENCING).is_none());
 }

@@ -7,12 +7,15 @@ use lock_core::{
 
 use crate::Bug;
 
-/// All times are in ticks, one for each sweep of a waiter; Redis has 10 s, 2 s, 2 s and 0.6 s.
+/// All times are in ticks, one for each sweep of a waiter; Redis has 10 s, 2 s, 2 s, 1.2 s and 0.6 s.
 pub(crate) const TTL: u8 = 5;
 /// How long a lease that was handed over waits for its taker.
 pub(crate) const OFFER: u8 = 3;
-/// A waiter that was silent for so long is dead when it would be granted.
-pub(crate) const SILENT: u8 = 3;
+/// A waiter that was silent for so long is dead when it would be granted. More than what makes up the silence of one that
+/// lives: a sweep, a pause that is not the store's own, and before and after it the time on the way.
+pub(crate) const SILENT: u8 = 1 + 1 + DEAF + 1 + 1;
+/// A waiter is heard of at each tick: after a longer pause the store itself was away.
+pub(crate) const DEAF: u8 = 1;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket {
@@ -41,6 +44,8 @@ pub(crate) struct Server {
     pub(crate) gone: Vec<usize>,
     pub(crate) token_last: FencingToken,
     pub(crate) number_last: u64,
+    /// Ticks since it heard of anybody; more than make it away do not differ.
+    unheard: u8,
     /// Of numbers and tokens; leases have their own.
     pub(crate) clock: u64,
     /// Whether each token was greater than all before.
@@ -82,6 +87,7 @@ impl Server {
             gone: Vec::new(),
             token_last: FencingToken(0),
             number_last: 0,
+            unheard: 0,
             clock,
             tokens_grow: true,
             token_highest: FencingToken(0),
@@ -93,7 +99,7 @@ impl Server {
         match call {
             Call::Enter { priority, number } => self.enter(client, *priority, *number, bug),
             Call::Refresh => self.refresh(client, bug),
-            Call::Renew { token } => (self.renew(client, *token), None),
+            Call::Renew { token } => (self.renew(client, *token, bug), None),
             Call::Release { token } => {
                 let its = |held: &Held| held.client == client && held.token == *token;
                 let ends = self.held.as_ref().is_some_and(|held| its(held) || bug == Some(Bug::ReleaseOfAny));
@@ -139,7 +145,8 @@ impl Server {
         (self.stands(client).unwrap_or(Answer::Missing), woken)
     }
 
-    fn renew(&mut self, client: usize, token: FencingToken) -> Answer {
+    fn renew(&mut self, client: usize, token: FencingToken, bug: Option<Bug>) -> Answer {
+        self.listen(bug);
         match &mut self.held {
             Some(held) if held.client == client && held.token == token && held.ends > 0 => {
                 held.ends = TTL;
@@ -175,6 +182,18 @@ impl Server {
         self.line.iter_mut().filter(|ticket| ticket.client == client).for_each(|ticket| ticket.silent = 0);
     }
 
+    /// A pause in which it heard of nobody is its own, and counts for nobody's silence; nor could anybody take up an offer.
+    fn listen(&mut self, bug: Option<Bug>) {
+        let was_away = std::mem::take(&mut self.unheard) > DEAF;
+        if !was_away || bug == Some(Bug::OutageIsSilence) {
+            return;
+        }
+        self.line.iter_mut().for_each(|ticket| ticket.silent = 0);
+        if let Some(held) = self.held.as_mut().filter(|held| held.offered) {
+            held.ends = held.ends.max(OFFER);
+        }
+    }
+
     /// What the client is to the lock; a lease that was offered to it is taken up.
     fn stands(&mut self, client: usize) -> Option<Answer> {
         if let Some(held) = self.held.as_mut().filter(|held| held.client == client) {
@@ -187,14 +206,15 @@ impl Server {
 
     /// A lease that has ended goes to the next waiter that was heard of, by lock-core's own policy. Who is to be woken.
     fn settle(&mut self, bug: Option<Bug>) -> Option<usize> {
+        self.listen(bug);
         if self.held.as_ref().is_some_and(|held| held.ends > 0) {
             return None;
         }
         self.held = None;
-        while let Some(next) = queue::next(&self.standings()) {
+        while let Some(next) = queue::next(&standings(&self.line)) {
             let ticket = self.line.remove(next);
             if ticket.silent < SILENT {
-                for passed in queue::passed_by(ticket.number, &self.standings()).collect::<Vec<_>>() {
+                for passed in queue::passed_by(ticket.number, &standings(&self.line)).collect::<Vec<_>>() {
                     self.line[passed].passed += 1;
                 }
                 self.grant(&ticket, true, bug);
@@ -202,11 +222,6 @@ impl Server {
             }
         }
         None
-    }
-
-    fn standings(&self) -> Vec<Standing> {
-        let standing = |t: &Ticket| Standing { ticket: t.number, priority: t.priority, passed: t.passed };
-        self.line.iter().map(standing).collect()
     }
 
     fn grant(&mut self, ticket: &Ticket, offered: bool, bug: Option<Bug>) {
@@ -220,8 +235,18 @@ impl Server {
         self.held = Some(Held { client: ticket.client, token, number: ticket.number, ends, offered });
     }
 
+    /// Its clock is set, whose leases then last longer by a tick if that is back.
+    pub(crate) fn set_clock(&mut self, clock: u64) {
+        let back = clock < self.clock;
+        self.clock = clock;
+        if let Some(held) = &mut self.held {
+            held.ends += u8::from(back);
+        }
+    }
+
     /// Time goes on.
     pub(crate) fn tick(&mut self) {
+        self.unheard = (self.unheard + 1).min(DEAF + 1);
         if let Some(held) = &mut self.held {
             held.ends = held.ends.saturating_sub(1);
         }
@@ -229,4 +254,9 @@ impl Server {
             ticket.silent = (ticket.silent + 1).min(SILENT);
         }
     }
+}
+
+/// How they stand in line, for lock-core's policy.
+pub(crate) fn standings(line: &[Ticket]) -> Vec<Standing> {
+    line.iter().map(|t| Standing { ticket: t.number, priority: t.priority, passed: t.passed }).collect()
 }
