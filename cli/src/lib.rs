@@ -47,9 +47,6 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitStatus {
     if let Some(helper) = commands::helper(&command) {
         return helper;
     }
-    if matches!(command, Command::Run(_)) {
-        ui.leave_stdout();
-    }
     match Settings::resolve(&global) {
         Ok(settings) => commands::dispatch(command, settings, &mut ui),
         // A wrong configuration is what these three are there to look at, or do not need.

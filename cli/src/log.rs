@@ -1,4 +1,4 @@
-//! Debug logs to stderr.
+//! Debug logs to stderr, as JSON with `--json`.
 
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -22,5 +22,8 @@ pub(crate) fn start(global: &GlobalArgs, ui: &Ui) {
     };
     let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ui.talk().is_colored());
     // Only a second call in one process fails, and then the first one's logging goes on.
-    let _already_logging = logs.try_init();
+    let _already_logging = match ui.is_json() {
+        true => logs.json().try_init(),
+        false => logs.try_init(),
+    };
 }

@@ -1,4 +1,4 @@
-//! What is printed where: data to stdout, talk to stderr.
+//! What is printed where: data to stdout, talk to stderr. With `--json` each line of either is one object.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -15,9 +15,6 @@ use crate::{
 /// strangers.
 #[derive(Debug)]
 pub(crate) struct Ui {
-    json: bool,
-    /// Stdout belongs to somebody else: the child of `run`.
-    stdout_is_taken: bool,
     /// Data could not be written although somebody wants it: a full disk, not a reader who has gone.
     lost_data: bool,
     talk: Talk,
@@ -26,6 +23,7 @@ pub(crate) struct Ui {
 /// The stderr half, which other threads may hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Talk {
+    json: bool,
     quiet: bool,
     color: bool,
 }
@@ -37,17 +35,12 @@ impl Ui {
             ColorWhen::Never => false,
             ColorWhen::Auto => !env_vars::is_set(env_vars::NO_COLOR) && io::stderr().is_terminal(),
         };
-        Self { json: global.json, stdout_is_taken: false, lost_data: false, talk: Talk { quiet: global.quiet, color } }
+        Self { lost_data: false, talk: Talk { json: global.json, quiet: global.quiet, color } }
     }
 
-    /// Whether data is to be JSON.
+    /// Whether data, and talk as well, is to be JSON.
     pub(crate) const fn is_json(&self) -> bool {
-        self.json
-    }
-
-    /// From now on, data goes to stderr.
-    pub(crate) const fn leave_stdout(&mut self) {
-        self.stdout_is_taken = true;
+        self.talk.json
     }
 
     pub(crate) const fn talk(&self) -> Talk {
@@ -56,7 +49,11 @@ impl Ui {
 
     /// Prints lines of data.
     pub(crate) fn data(&mut self, text: &str) {
-        if let Err(error) = write_line(&mut io::stdout().lock(), &printable(text)) {
+        self.print(&printable(text));
+    }
+
+    fn print(&mut self, line: &str) {
+        if let Err(error) = write_line(&mut io::stdout().lock(), line) {
             self.could_not_print(&error);
         }
     }
@@ -78,9 +75,8 @@ impl Ui {
 
     /// Prints one object of data as a line of JSON.
     pub(crate) fn json(&mut self, object: &impl Serialize) {
-        match serde_json::to_string(object) {
-            Ok(line) if self.stdout_is_taken => tell(&line),
-            Ok(line) => self.data(&line),
+        match json_line(object) {
+            Ok(line) => self.print(&line),
             Err(error) => self.talk.warn(&format!("the output cannot be written as JSON: {error}")),
         }
     }
@@ -95,12 +91,9 @@ impl Ui {
         self.talk.warn(text);
     }
 
-    /// Shows an error with its hints on stderr, and with `--json` as an object on stdout; returns its exit status.
+    /// Shows an error with its hints on stderr; returns its exit status.
     pub(crate) fn fail(&mut self, error: &CommandError) -> ExitStatus {
-        if self.json {
-            self.json(&serde_json::json!({"error": error, "exit": error.exit_status().code()}));
-        }
-        self.talk.error(error);
+        self.talk.error(error, error.exit_status());
         error.exit_status()
     }
 }
@@ -108,31 +101,40 @@ impl Ui {
 impl Talk {
     /// Without colours: for helper processes.
     pub(crate) const fn plain() -> Self {
-        Self { quiet: false, color: false }
+        Self { json: false, quiet: false, color: false }
     }
 
     pub(crate) fn say(self, text: &str) {
-        if !self.quiet {
-            tell(&printable(text));
+        match (self.quiet, self.json) {
+            (true, _) => {}
+            (false, true) => tell_json(&serde_json::json!({"note": text})),
+            (false, false) => tell(&printable(text)),
         }
     }
 
     pub(crate) fn warn(self, text: &str) {
-        tell(&format!("{} {}", self.paint("33", "warning:"), printable_line(text)));
+        match self.json {
+            true => tell_json(&serde_json::json!({"warning": text})),
+            false => tell(&format!("{} {}", self.paint("33", "warning:"), printable_line(text))),
+        }
     }
 
-    pub(crate) fn error(self, error: &CommandError) {
-        self.failure(&error.message, error.hints.iter().map(String::as_str));
+    /// Shows why the program ends with `status`.
+    pub(crate) fn error(self, error: &CommandError, status: ExitStatus) {
+        match self.json {
+            true => tell_json(&serde_json::json!({"error": error, "exit": status.code()})),
+            false => self.failure(&error.message, error.hints.iter().map(String::as_str)),
+        }
     }
 
-    /// What to do, unless quiet.
+    /// What to do, unless quiet; for people.
     pub(crate) fn hint(self, hint: &str) {
         if !self.quiet {
             tell(&format!("{} {}", self.paint("36", "hint:"), printable(hint)));
         }
     }
 
-    /// An error and what to do about it, on one line.
+    /// An error and what to do about it, on one line; for people.
     pub(crate) fn failure<'h>(self, message: &str, hints: impl IntoIterator<Item = &'h str>) {
         let mut text = message.to_owned();
         for hint in hints {
@@ -190,6 +192,25 @@ fn visible(text: &str, kept: &[char]) -> String {
     shown
 }
 
+/// An object as one line of JSON without control characters, of which JSON itself allows some.
+pub(crate) fn json_line(object: &impl Serialize) -> serde_json::Result<String> {
+    let mut line = String::new();
+    for c in serde_json::to_string(object)?.chars() {
+        match c.is_control() {
+            true => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => line.push(c),
+        }
+    }
+    Ok(line)
+}
+
+fn tell_json(object: &serde_json::Value) {
+    // Only an object with keys that are no text cannot be written.
+    if let Ok(line) = json_line(object) {
+        tell(&line);
+    }
+}
+
 /// Writes to stderr. A closed stream leaves nobody to tell.
 fn tell(text: &str) {
     let _closed = write_line(&mut io::stderr().lock(), text);
@@ -207,5 +228,13 @@ mod tests {
     fn control_characters_are_shown() {
         assert_eq!(printable("a\u{1b}[2Jb\nc\td"), "a\\u{1b}[2Jb\nc\td");
         assert_eq!(printable_line("a\r\nb\tc"), "a\\u{d}\\nb\tc");
+    }
+
+    #[test]
+    fn json_stays_json_without_them() {
+        let title = "a\u{1b}b\u{9b}c\u{7f}";
+        let line = json_line(&title).unwrap();
+        assert_eq!(line, r#""a\u001bb\u009bc\u007f""#);
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), title);
     }
 }

@@ -20,12 +20,7 @@ pub(crate) fn show(refused: &clap::Error, argv: &[OsString]) -> ExitStatus {
         let _closed = refused.print();
         return if asks_for_help { ExitStatus::USAGE } else { ExitStatus::SUCCESS };
     }
-    let mut ui = Ui::new(&global);
-    let command = command_of(argv);
-    if command.split(' ').nth(1) == Some("run") {
-        ui.leave_stdout();
-    }
-    ui.fail(&error(refused, &command))
+    Ui::new(&global).fail(&error(refused, &command_of(argv)))
 }
 
 /// What clap says, on one line and without its own usage text, which `--help` shows as well.

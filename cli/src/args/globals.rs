@@ -17,7 +17,7 @@ pub(crate) struct GlobalArgs {
     /// Use this root instead of looking for a talkstick.toml upwards
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
-    /// Print data as JSON: one object, or one a line
+    /// Print data, and on stderr notes, warnings and errors, as JSON: one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Log what happens to stderr; twice for more

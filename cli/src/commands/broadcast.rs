@@ -48,10 +48,10 @@ fn chosen<'a>(args: &BroadcastArgs, known: &'a Agents) -> Result<Vec<&'a Agent>,
 }
 
 fn report(done: &Done<'_>, ui: &mut Ui) {
-    match ui.is_json() {
-        true => ui.json(&done.as_json()),
-        false => ui.data(&done.receipt.to_string()),
+    if ui.is_json() {
+        return ui.json(&done.as_json());
     }
+    ui.data(&done.receipt.to_string());
     if let Some(hint) = done.hint() {
         ui.talk().hint(&format!("{}: {hint}", done.receipt.agent));
     }

@@ -14,11 +14,8 @@ pub(crate) fn run(args: SendArgs, settings: &Settings, ui: &mut Ui) -> Result<Ex
 }
 
 fn report(done: &Done<'_>, ui: &mut Ui) {
-    if ui.is_json() {
-        ui.json(&done.as_json());
-    }
     match done.status {
-        ExitStatus::SUCCESS if ui.is_json() => {}
+        _ if ui.is_json() => ui.json(&done.as_json()),
         ExitStatus::SUCCESS => ui.data(&done.receipt.to_string()),
         _ => ui.talk().failure(&done.receipt.to_string(), done.hint().as_deref()),
     }

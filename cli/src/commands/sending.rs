@@ -218,10 +218,13 @@ pub(crate) struct Done<'a> {
 }
 
 impl Done<'_> {
-    /// The receipt as `--json` prints it: with its exit status, and what cleaning took out.
+    /// The receipt as `--json` prints it: with its exit status, what can be done about it, and what cleaning took out.
     pub(crate) fn as_json(&self) -> serde_json::Value {
         let mut object = serde_json::to_value(&self.receipt).unwrap_or_default();
         object["exit"] = self.status.code().into();
+        if let Some(hint) = self.hint() {
+            object["hint"] = hint.into();
+        }
         if !self.cleaned.is_nothing() {
             object["cleaned"] = serde_json::json!(self.cleaned);
         }

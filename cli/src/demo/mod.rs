@@ -55,7 +55,7 @@ pub(crate) fn helper(name: &str, arguments: &[OsString]) -> ExitStatus {
     match done {
         Ok(()) => ExitStatus::SUCCESS,
         Err(error) => {
-            Talk::plain().error(&error);
+            Talk::plain().error(&error, error.exit_status());
             error.exit_status()
         }
     }

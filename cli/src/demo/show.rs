@@ -39,7 +39,7 @@ pub(crate) fn show(args: &DemoArgs, settings: &Settings, ui: &mut Ui) -> Result<
         .tempdir()
         .map_err(|source| DemoError::System { what: "make a temporary folder", source })?;
     let lock = choose_lock(args, settings, folder.path())?;
-    if !may_take_display(args)? {
+    if !may_take_display(args, ui)? {
         ui.say("nothing was done");
         return Ok(ExitStatus::SUCCESS);
     }
@@ -153,7 +153,7 @@ fn xvfb_is_installed() -> bool {
 }
 
 /// Whether the display that somebody may be using may be taken: asks, unless that was said before.
-fn may_take_display(args: &DemoArgs) -> Result<bool, CommandError> {
+fn may_take_display(args: &DemoArgs, ui: &Ui) -> Result<bool, CommandError> {
     let Some(display) = &args.display else { return Ok(true) };
     if args.surface == Some(DemoSurface::Simulated) {
         return Err(CommandError::usage("a simulated desktop has no --display"));
@@ -164,7 +164,8 @@ fn may_take_display(args: &DemoArgs) -> Result<bool, CommandError> {
     if args.yes {
         return Ok(true);
     }
-    if !io::stdin().is_terminal() {
+    // A question is not JSON.
+    if ui.is_json() || !io::stdin().is_terminal() {
         return Err(CommandError::usage(format!("the display {display} may be in use, and nobody can be asked"))
             .hint("say --yes to let the demo take its mouse, keyboard and clipboard for a while"));
     }

@@ -148,11 +148,22 @@ impl Ran {
         assert_eq!((self.stdout.as_str(), self.stderr.as_str(), self.code), (stdout, stderr, Some(code)));
     }
 
-    /// The objects of `--json`, one a line.
+    /// The objects that `--json` prints, one a line.
     #[track_caller]
     pub(crate) fn json(&self) -> Vec<serde_json::Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        objects(&self.stdout)
     }
+
+    /// What `--json` says on stderr.
+    #[track_caller]
+    pub(crate) fn talk(&self) -> Vec<serde_json::Value> {
+        objects(&self.stderr)
+    }
+}
+
+#[track_caller]
+fn objects(lines: &str) -> Vec<serde_json::Value> {
+    lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
 }
 
 /// Whether this process could read what its mode forbids: then permissions cannot be tested.

@@ -34,6 +34,8 @@ mod run_fixture;
 #[cfg(target_os = "linux")]
 mod run_foreign;
 #[cfg(target_os = "linux")]
+mod run_json;
+#[cfg(target_os = "linux")]
 mod run_killed;
 #[cfg(target_os = "linux")]
 mod run_line;

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use lock_core::{DistributedLock, KeyState, LockKey, background};
+use lock_core::{DistributedLock, Holder, KeyState, LockKey, background};
 use rustix::process::{Pid, Signal};
 
 /// A root with locks of its own; also the working directory of what runs there.
@@ -83,9 +83,11 @@ impl Home {
         background::handle().unwrap().block_on(self.lock.inspect(&key)).unwrap()
     }
 
-    /// The store, for what the program itself has no command for.
-    pub(crate) fn lock(&self) -> &Arc<dyn DistributedLock> {
-        &self.lock
+    /// Tells the holder of `k` to let go, without its waiting for that.
+    pub(crate) fn break_lease(&self) {
+        let Holder::Lease { token, .. } = self.state().holder else { panic!("nobody holds `k`") };
+        let key = LockKey::new("k").unwrap();
+        background::handle().unwrap().block_on(self.lock.break_lock(&key, token, false)).unwrap();
     }
 
     /// Waits until as many tickets are in line for `k`.
@@ -160,12 +162,16 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The last line of stderr that is a JSON object.
-pub(crate) fn json(output: &Output) -> serde_json::Value {
+/// The objects on stderr. Of what is no object, all must be the command's own, whose lines begin with "child".
+pub(crate) fn talk(output: &Output) -> Vec<serde_json::Value> {
     let stderr = text(&output.stderr);
-    let line =
-        stderr.lines().rev().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no JSON in: {stderr}"));
-    serde_json::from_str(line).unwrap()
+    let ours = stderr.lines().filter(|line| !line.starts_with("child"));
+    ours.map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+}
+
+/// The last one of them: how the run came out.
+pub(crate) fn json(output: &Output) -> serde_json::Value {
+    talk(output).pop().expect("an object")
 }
 
 /// Whether a process runs; a zombie does not.

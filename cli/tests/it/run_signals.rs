@@ -86,10 +86,7 @@ fn a_broken_lease_ends_the_whole_group_before_the_next_one_starts() {
     let stubborn = home.until_pid("stubborn");
     let next = home.start(&["-w", "60"], "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo dead");
     home.until_waiting(1);
-    let lock_core::Holder::Lease { token, .. } = home.state().holder else { panic!("held") };
-    let key = lock_core::LockKey::new("k").unwrap();
-    let broken = home.lock().break_lock(&key, token, false);
-    lock_core::background::handle().unwrap().block_on(broken).unwrap();
+    home.break_lease();
     let output = run.end_with_output();
     assert_eq!(output.status.code(), Some(76), "{}", text(&output.stderr));
     assert_eq!(json(&output)["outcome"], "lost");

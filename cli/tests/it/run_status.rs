@@ -95,23 +95,6 @@ fn the_child_inherits_no_lock_file_and_nothing_of_ours() {
 }
 
 #[test]
-fn the_json_object_goes_to_stderr_or_to_the_descriptor_that_was_named() {
-    let home = Home::new();
-    let output = home.talkstick(&["--json", "run", "k", "--", "sh", "-c", "exit 9"]).output().unwrap();
-    let object = json(&output);
-    assert_eq!((&object["key"], &object["outcome"], &object["exit"]), (&"k".into(), &"ran".into(), &9.into()));
-    for number in ["token", "ticket", "waited_ms", "held_ms"] {
-        assert!(object[number].is_u64(), "{number}: {object}");
-    }
-    let quoted = env!("CARGO_BIN_EXE_talkstick");
-    let script =
-        format!("{quoted} --root . run k --json-fd 7 -- sh -c '[ ! -e /proc/self/fd/7 ]' 7>object && cat object");
-    let output = home.program("sh", &["-c", &script]).output().unwrap();
-    assert_eq!(text(&output.stderr), "");
-    assert_eq!(serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["outcome"], "ran");
-}
-
-#[test]
 fn what_contradicts_itself_is_a_usage_error() {
     let home = Home::new();
     for flags in [

@@ -40,10 +40,8 @@ fn a_message_arrives_exactly_and_only_there() {
     case.run().is(0, "Agent-2: submitted\n", "");
     let case = case.again(["--json", "send", "-a", "Agent-1", "--message-file", "-", "--from", "Captain"]);
     let ran = case.stdin("from \u{1b}[31mstdin\u{1b}[0m\n").run();
-    assert_eq!(
-        ran.stderr,
-        "warning: the message was cleaned; removed: 2 escape sequences, 0 other control characters\n"
-    );
+    let cleaned = "the message was cleaned; removed: 2 escape sequences, 0 other control characters";
+    assert_eq!(ran.talk(), [serde_json::json!({"warning": cleaned})]);
     let receipt = ran.json().remove(0);
     assert_eq!(
         (&receipt["state"], &receipt["exit"], &receipt["typed"]),
@@ -113,8 +111,9 @@ fn an_unknown_agent_is_answered_with_the_nearest_names() {
     let case = Case::new(["send", "-a", "agent2", "-m", "x"]).config(TWO_AGENTS);
     case.run().is(3, "", "error: there is no agent `agent2`; did you mean Agent-2, Agent-1?\n");
     let ran = case.again(["--json", "send", "-a", "zzzzzzzz", "-m", "x"]).run();
-    assert_eq!(ran.json().remove(0)["error"]["code"], "unknown_agent");
-    assert_eq!(ran.stderr, "error: there is no agent `zzzzzzzz`; known are Agent-1, Agent-2\n");
+    let error = ran.talk().remove(0)["error"].clone();
+    assert_eq!((&error["code"], &error["message"]), (&"unknown_agent".into(), &"there is no agent `zzzzzzzz`".into()));
+    assert_eq!((error["hints"][0].as_str(), ran.stdout.as_str()), (Some("known are Agent-1, Agent-2"), ""));
 }
 
 #[test]
@@ -280,8 +279,10 @@ fn what_may_have_been_typed_is_said_to_be_uncertain() {
     assert_eq!((&receipt["state"], &receipt["retry_safe"]), (&"uncertain".into(), &false.into()));
     assert_eq!(receipt["reason"]["code"], "not_fetched");
     assert_eq!(ran.code, Some(5));
-    let hint = "; look at the agent's window before sending again: it may be typed already\n";
-    assert!(ran.stderr.ends_with(hint), "{}", ran.stderr);
+    let hint = "look at the agent's window before sending again: it may be typed already";
+    assert_eq!((receipt["hint"].as_str(), ran.stderr.as_str()), (Some(hint), ""));
+    let words = case.again_here(["send", "-a", "Agent-1", "-m", "y"]).run().stderr;
+    assert!(words.starts_with("error: ") && words.ends_with(&format!("; {hint}\n")), "{words}");
     // In a broadcast it is the worst of all outcomes.
     let ran = case.again_here(["broadcast", "-m", "x", "--agents", "Agent-1,Agent-2"]).run();
     assert_eq!(ran.code, Some(5), "{}", ran.stdout);

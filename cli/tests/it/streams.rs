@@ -17,10 +17,13 @@ fn into(case: &Case, args: &[&str], stdout: Stdio) -> (Option<i32>, String) {
 fn data_that_cannot_be_written_is_an_error_of_those_who_only_print() {
     let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
     let case = Case::new(["status"]);
-    let says = "warning: the output could not be written: No space left on device (os error 28)\n".to_owned();
-    for args in [&["status"][..], &["--json", "config", "show"], &["completions", "bash"]] {
+    let why = "the output could not be written: No space left on device (os error 28)";
+    let says = format!("warning: {why}\n");
+    for args in [&["status"][..], &["completions", "bash"]] {
         assert_eq!(into(&case, args, full()), (Some(9), says.clone()), "{args:?}");
     }
+    let (code, talk) = into(&case, &["--json", "config", "show"], full());
+    assert_eq!((code, talk), (Some(9), format!("{{\"warning\":\"{why}\"}}\n")));
     // What was sent is sent, and must not look as if it were to be sent again.
     let (_desktop, config) = crate::send::desktop();
     let case = case.config(&config);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     ExitStatus,
     error::{CommandError, ErrorKind},
-    ui::Talk,
+    ui::{Talk, json_line},
 };
 
 /// The system refused what `run` needs (EX_OSERR).
@@ -143,8 +143,9 @@ struct Object<'a> {
 
 /// Says how the run came out.
 pub(super) fn report(key: &str, finished: &Finished, mut to: JsonTo, talk: Talk) {
-    if let Some(error) = &finished.error {
-        talk.error(error);
+    // The object says it, where it goes to the same place.
+    if let Some(error) = finished.error.as_ref().filter(|_| !matches!(to, JsonTo::Stderr)) {
+        talk.error(error, finished.status);
     }
     let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     let object = Object {
@@ -157,7 +158,7 @@ pub(super) fn report(key: &str, finished: &Finished, mut to: JsonTo, talk: Talk)
         error: finished.error.as_ref(),
         exit: finished.status.code(),
     };
-    let line = match serde_json::to_string(&object) {
+    let line = match json_line(&object) {
         Ok(line) => format!("{line}\n"),
         Err(error) => return talk.warn(&format!("the outcome cannot be written as JSON: {error}")),
     };
