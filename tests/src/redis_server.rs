@@ -111,6 +111,17 @@ impl RedisServer {
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
+    /// How often it was given a command so far, also by scripts.
+    ///
+    /// # Panics
+    /// When redis-cli fails, or the server says no number.
+    pub fn calls(&self, command: &str) -> u64 {
+        let counts = self.tell(&["INFO", "commandstats"]);
+        let before = format!("cmdstat_{command}:calls=");
+        let Some(rest) = counts.lines().find_map(|line| line.strip_prefix(&before)) else { return 0 };
+        rest.split(',').next().and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no count in {rest}"))
+    }
+
     fn until_ready(&self) {
         until(READY_WITHIN, "redis-server answers", || {
             let Ok(mut stream) = UnixStream::connect(self.socket()) else { return false };

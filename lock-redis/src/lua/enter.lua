@@ -38,8 +38,7 @@ local class = tonumber(ARGV[2])
 local asked = { class = class, number = text(number), ttl = ttl, floor = ARGV[4], secret = ARGV[5], owner = ARGV[6],
   wake = ARGV[7], since = text(NOW_US) }
 if not held then
-  grant(request, asked, false)
-  return take(recorded())
+  return { 'granted', grant(request, asked, false), asked.number }
 end
 redis.call('ZADD', LINE, 0, member(class, number, request))
 redis.call('HSET', WAITERS, request, cjson.encode(asked))

@@ -71,14 +71,15 @@ local function next_token(floor)
   return token
 end
 
--- Makes the request the holder. `offered`: it was not there to take the lease, and has OFFER to do so.
+-- Makes the request the holder, and gives its token. `offered`: it was not there to take the lease, and has OFFER to do so.
 local function grant(request, asked, offered)
-  local ends = NOW + (offered and OFFER or tonumber(asked.ttl))
-  redis.call('HSET', LOCK, 'request', request, 'token', next_token(asked.floor), 'number', asked.number,
+  local token, ends = next_token(asked.floor), NOW + (offered and OFFER or tonumber(asked.ttl))
+  redis.call('HSET', LOCK, 'request', request, 'token', token, 'number', asked.number,
     'owner', asked.owner, 'secret', asked.secret, 'since', text(NOW_US), 'ends', text(ends), 'ttl', asked.ttl)
   if offered then
     redis.call('HSET', LOCK, 'offered', '1')
   end
+  return token
 end
 
 -- Notes that the key is in use. Gives the moment from which on silence counts: when the server was back from the last pause in

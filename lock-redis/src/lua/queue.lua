@@ -22,21 +22,19 @@ local function aged(class, number, request)
   return string.format('%016.0f%d%s', number, class, request)
 end
 
--- The request to be granted next, `except` aside; nil when nobody else waits. The eldest aged ticket bounds the choice.
-local function next_in_line(except)
-  local limit = BEHIND
-  for _, eldest in ipairs(redis.call('ZRANGE', AGED, 0, 1)) do
-    if eldest:sub(18) ~= except then
-      limit = eldest:sub(1, 16) .. BEHIND
-      break
-    end
+-- The request to be granted next; nil when nobody waits. Without an aged ticket, the line is in its order; else the eldest
+-- one bounds the choice.
+local function next_in_line()
+  local eldest = redis.call('ZRANGE', AGED, 0, 0)[1]
+  if not eldest then
+    local first = redis.call('ZRANGE', LINE, 0, 0)[1]
+    return first and first:sub(18)
   end
   for class = 0, 3 do
-    local first = redis.call('ZRANGEBYLEX', LINE, '[' .. class, '[' .. class .. limit, 'LIMIT', 0, 2)
-    for _, ticket in ipairs(first) do
-      if ticket:sub(18) ~= except then
-        return ticket:sub(18)
-      end
+    local last = '[' .. class .. eldest:sub(1, 16) .. BEHIND
+    local first = redis.call('ZRANGEBYLEX', LINE, '[' .. class, last, 'LIMIT', 0, 1)[1]
+    if first then
+      return first:sub(18)
     end
   end
   return nil

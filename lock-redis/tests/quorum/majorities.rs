@@ -136,12 +136,7 @@ async fn one_clock_that_leaps_lets_nobody_in() {
 
 /// How often each server has run a script.
 fn scripts_run(quorum: &mut RedisQuorum) -> Vec<u64> {
-    let count = |at| {
-        let info: String = quorum.server(at).tell(&["INFO", "commandstats"]);
-        let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
-        line.split(',').next().unwrap().parse().unwrap()
-    };
-    (0..3).map(count).collect()
+    (0..3).map(|at| quorum.server(at).calls("evalsha")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
