@@ -5,6 +5,7 @@
 
 #[path = "../measure/mod.rs"]
 mod measure;
+mod redis;
 mod store;
 mod turns;
 mod uncontended;
@@ -16,13 +17,17 @@ fn main() {
         assert_eq!(role, "--turns");
         return turns::take_turns(std::env::args().skip(2));
     }
-    let parts: [(&str, fn()); 6] = [
+    let parts: [(&str, fn()); 10] = [
         ("file, uncontended, one process:", || uncontended::measure(store::FILE)),
         ("file, handover from one process to another, 8 processes:", || turns::measure(store::FILE)),
         ("file, waiters:", || waiters::measure(store::FILE)),
         ("sqlite, uncontended, one process:", || uncontended::measure(store::SQLITE)),
         ("sqlite, handover from one process to another, 8 processes:", || turns::measure(store::SQLITE)),
         ("sqlite, waiters:", || waiters::measure(store::SQLITE)),
+        ("redis, uncontended, one process:", redis::uncontended),
+        ("redis, handover from one process to another, 8 processes:", redis::handover),
+        ("redis, waiters:", redis::waiters),
+        ("quorum of three, uncontended, one process:", redis::quorum_uncontended),
     ];
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (name, measure) in parts {

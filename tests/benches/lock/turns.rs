@@ -12,7 +12,7 @@ use lock_core::{AcquireOptions, BlockingLock, LockKey, Moment, flock};
 
 use crate::{
     measure::{compare, figure, median},
-    store,
+    redis, store,
 };
 
 const HOLD: Duration = Duration::from_millis(2);
@@ -37,6 +37,8 @@ pub(crate) fn take_turns(arguments: impl Iterator<Item = String>) {
     let taken = match whose.as_str() {
         "flock" => flock_turns(folder, turns, hold),
         "relay" => relay_turns(folder, turns, hold, (index, count)),
+        server if server.starts_with(redis::RSLOCK) => redis::rslock_turns(server, turns, hold),
+        server if server.starts_with(redis::LISTS) => redis::list_turns(server, turns, hold, (index, count)),
         store => our_turns(store, folder, turns, hold),
     };
     for (since, until, ticket) in taken {
@@ -45,7 +47,7 @@ pub(crate) fn take_turns(arguments: impl Iterator<Item = String>) {
 }
 
 /// Holds, and says from when to when.
-fn held(hold: Duration) -> (u64, u64) {
+pub(crate) fn held(hold: Duration) -> (u64, u64) {
     let since = Moment::now().since_boot_ns();
     std::thread::sleep(hold);
     (since, Moment::now().since_boot_ns())
@@ -95,7 +97,8 @@ fn relay_turns(folder: &Path, turns: usize, hold: Duration, (index, count): (usi
     (0..turns).map(turn).collect()
 }
 
-fn started() {
+/// Says that it is ready, and waits until it is told to begin.
+pub(crate) fn started() {
     crate::measure::say("ready");
     let _told = std::io::stdin().read(&mut [0]).expect("standard input");
 }
@@ -184,8 +187,13 @@ fn run(whose: &str, hold: Duration) -> Vec<Turn> {
     processes.finish()
 }
 
-/// Five runs of each, in turn.
+/// On files, or rows: beside flock(2), and a relay by pipes.
 pub(crate) fn measure(store: &str) {
+    measure_beside(store, ("flock(2)", "flock"), ("relay by pipes", "relay"));
+}
+
+/// Five runs of each, in turn. Of the two that it is measured beside, the latter is what order costs at the least.
+pub(crate) fn measure_beside(store: &str, (rival_name, rival): (&str, &str), (floor_name, floor): (&str, &str)) {
     let (mut ours, mut theirs, mut relay, mut inversions, mut totals) = (vec![], vec![], vec![], 0, vec![]);
     for _ in 0..5 {
         let turns = run(store, HOLD);
@@ -194,12 +202,12 @@ pub(crate) fn measure(store: &str) {
         let held_ns: u64 = turns.iter().map(|turn| turn.until_ns - turn.since_ns).sum();
         totals.push(whole_ns as f64 / held_ns as f64);
         ours.extend(handovers(&turns));
-        theirs.extend(handovers(&run("flock", HOLD)));
-        relay.extend(handovers(&run("relay", HOLD)));
+        theirs.extend(handovers(&run(rival, HOLD)));
+        relay.extend(handovers(&run(floor, HOLD)));
     }
     let (ours, theirs) = (median(ours), median(theirs));
-    compare("handover, 2 ms holds", ours, "flock(2)", theirs);
-    compare("handover, 2 ms holds", ours, "relay by pipes", median(relay));
+    compare("handover, 2 ms holds", ours, rival_name, theirs);
+    compare("handover, 2 ms holds", ours, floor_name, median(relay));
     figure("grants out of ticket order", &inversions.to_string());
     totals.sort_unstable_by(f64::total_cmp);
     figure("whole run against its holds added up", &format!("{:.3}", totals[totals.len() / 2]));

@@ -34,16 +34,17 @@ pub(crate) fn measure(store: &str) {
     compare("acquire + release, blocking facade", median(blockings), "raw fs2", raw);
 }
 
-struct OurLock {
+/// Ours, for callers that wait in a task, and for those that wait in a thread.
+pub(crate) struct OurLock {
     lock: Arc<dyn DistributedLock>,
     blocking: BlockingLock,
     key: LockKey,
     options: AcquireOptions,
-    runtime: tokio::runtime::Runtime,
+    pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 impl OurLock {
-    fn open(store: &str, folder: &Path) -> Self {
+    pub(crate) fn open(store: &str, folder: &Path) -> Self {
         let lock = store::open(store, folder);
         let blocking = BlockingLock::new(Arc::clone(&lock));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -51,7 +52,7 @@ impl OurLock {
         Self { lock, blocking, key, options: AcquireOptions::default(), runtime }
     }
 
-    async fn asynchronous(&self) {
+    pub(crate) async fn asynchronous(&self) {
         let guard = self.lock.acquire(&self.key, &self.options).await.expect("acquired");
         guard.release().await.expect("released");
     }
@@ -67,7 +68,7 @@ fn timed(work: impl FnOnce()) -> Duration {
     began.elapsed()
 }
 
-async fn timed_async(work: impl Future<Output = ()>) -> Duration {
+pub(crate) async fn timed_async(work: impl Future<Output = ()>) -> Duration {
     let began = Moment::now();
     work.await;
     began.elapsed()
