@@ -68,8 +68,7 @@ impl Link {
         loop {
             let live = self.connecting.live().await?;
             let sent = Moment::now();
-            let in_full = live.sends_in_full(script);
-            let answer = run(live.connection.clone(), script, keys, arguments, in_full);
+            let answer = run(live.connection.clone(), script, keys, arguments);
             let failure = match in_time(&self.config, answer).await {
                 Ok(Ok(value)) => return Ok(Answer { value, sent, live }),
                 Ok(Err(error)) if error.is_unrecoverable_error() => self.failed(error, script.name),
@@ -121,9 +120,8 @@ async fn run(
     script: &LuaScript,
     keys: &Keys,
     arguments: &[impl ToRedisArgs],
-    in_full: bool,
 ) -> Result<Value, RedisError> {
-    if in_full {
+    if script.lets_go {
         return connection.call(&script.in_full(keys, arguments)).await;
     }
     match connection.call(&script.by_hash(keys, arguments)).await {

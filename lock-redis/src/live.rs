@@ -10,21 +10,13 @@ use std::{
 
 use redis::{PushInfo, PushKind, RedisError, Value};
 
-use crate::{
-    connection::Connection,
-    error::Trouble,
-    line::Line,
-    scripts::{LuaScript, RELEASE},
-    server::Server,
-};
+use crate::{connection::Connection, error::Trouble, line::Line, server::Server};
 
 /// A connection that worked when it was last used. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) connection: Connection,
     ear: Arc<Ear>,
-    /// A lease was released over it.
-    has_released: Arc<AtomicBool>,
 }
 
 /// Whether wake-ups are heard. Of a Cluster any node's connection may break while those of the others go on, and it may be
@@ -48,7 +40,7 @@ impl Live {
         let hears = hears(Arc::clone(line), Arc::clone(&ear));
         let switched = switched(Arc::clone(line), Arc::clone(&ear));
         let connection = server.connect(hears, switched).await?;
-        Ok(Self { connection, ear, has_released: Arc::default() })
+        Ok(Self { connection, ear })
     }
 
     /// Whether wake-ups are heard. A single server's subscription ends with its connection, which the next call finds out; but it
@@ -68,12 +60,6 @@ impl Live {
         self.connection.subscribe(channel).await?;
         self.ear.mended.store(broken, Ordering::Release);
         Ok(())
-    }
-
-    /// A guard that is dropped sends its release and goes on. Were the script unknown, its text would come behind the next
-    /// question of the same client, which would still find the lock held.
-    pub(crate) fn sends_in_full(&self, script: &'static LuaScript) -> bool {
-        script.name == RELEASE.name && !self.has_released.swap(true, Ordering::AcqRel)
     }
 
     /// Whether both are the same connection.

@@ -3,7 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use lock_core::{
     AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, Holder, LockEvent, LockKey,
@@ -130,6 +130,49 @@ async fn a_drop_on_a_server_that_knows_no_script_comes_before_the_next_question(
         assert!(lock.try_acquire(&key(), &options()).await.unwrap().is_none());
         drop(guard);
         assert!(lock.try_acquire(&key(), &options()).await.unwrap().is_some());
+    }
+}
+
+/// So that the server knows the next question.
+async fn hold_another(lock: &Arc<dyn DistributedLock>, round: usize) -> Guard {
+    lock.acquire(&LockKey::new(format!("other {round}")).unwrap(), &options()).await.unwrap()
+}
+
+/// The connection has released before: what its server knows of scripts may still be over at any time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_behind_flushed_scripts_comes_before_the_next_question() {
+    require!("redis-server", "redis-cli");
+    let server = RedisServer::start();
+    let lock = client(&server).await;
+    hold(&lock).await.release().await.unwrap();
+    for round in 0..20 {
+        let guard = hold(&lock).await;
+        server.tell(&["SCRIPT", "FLUSH"]);
+        let _known = hold_another(&lock, round).await;
+        drop(guard);
+        assert!(lock.try_acquire(&key(), &options()).await.unwrap().is_some(), "round {round}");
+    }
+}
+
+/// The lock was handed to one in line that is gone before it has taken it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_wait_behind_flushed_scripts_comes_before_the_next_question() {
+    require!("redis-server", "redis-cli");
+    let server = RedisServer::start();
+    let (lock, other) = (client(&server).await, client(&server).await);
+    let (k, patient) = (key(), options());
+    for round in 0..20 {
+        let guard = hold(&other).await;
+        let mut waits = Box::pin(lock.acquire(&k, &patient));
+        while other.inspect(&k).await.unwrap().queue.is_empty() {
+            let over = poll_fn(|context| Poll::Ready(waits.as_mut().poll(context).is_ready())).await;
+            assert!(!over, "two hold");
+        }
+        guard.release().await.unwrap();
+        server.tell(&["SCRIPT", "FLUSH"]);
+        let _known = hold_another(&other, round).await;
+        drop(waits);
+        assert!(lock.try_acquire(&k, &options()).await.unwrap().is_some(), "round {round}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{DistributedLockExt, Error, FencingToken, Holder, Moment};
+use lock_core::{DistributedLockExt, Error, FencingToken, Holder, LockKey, Moment};
 use tests::{redis_quorum::RedisQuorum, require};
 
 use crate::site::{Fault, LOG, begin, client, end, hold, key, options, said, until_held_by, until_held_by_all};
@@ -82,6 +82,23 @@ async fn one_after_another_may_lose_its_data_once_the_lease_is_there_again() {
     let token = holder.token();
     holder.release().await.unwrap();
     assert!(hold(&other).await.token() > token);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_behind_flushed_scripts_comes_before_the_next_question() {
+    require!("redis-server", "redis-cli");
+    let quorum = RedisQuorum::start_old(3, &[]);
+    let lock = client(quorum.url()).await;
+    hold(&lock).await.release().await.unwrap();
+    for round in 0..20 {
+        let guard = hold(&lock).await;
+        quorum.tell(0..3, &["SCRIPT", "FLUSH"]);
+        // The next questions are known to the servers.
+        let other = LockKey::new(format!("other {round}")).unwrap();
+        let _other = lock.acquire(&other, &options()).await.unwrap();
+        drop(guard);
+        assert!(lock.try_acquire(&key(), &options()).await.unwrap().is_some(), "round {round}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
