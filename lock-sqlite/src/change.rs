@@ -51,6 +51,17 @@ pub(crate) enum WakeMove {
     Remove,
 }
 
+impl WakeMove {
+    /// After a ticket of ours left the line: whether others of ours are still in it, and one of them has its place now.
+    pub(crate) const fn without(others_are_ours: bool, keeps_place: bool) -> Self {
+        match (others_are_ours, keeps_place) {
+            (false, _) => Self::Remove,
+            (true, true) => Self::Keep,
+            (true, false) => Self::Replace,
+        }
+    }
+}
+
 type Step<'a, T> = dyn FnMut(&mut Change<'_>) -> Result<T, Trouble> + Send + 'a;
 
 impl Change<'_> {

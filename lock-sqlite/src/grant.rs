@@ -12,7 +12,7 @@ use crate::{
     error::Trouble,
     key::{HeldLease, Key},
     layout::Kind,
-    queries,
+    near, queries,
 };
 
 impl Change<'_> {
@@ -46,7 +46,8 @@ impl Change<'_> {
         let held = self.write_lease(record, &request, granted.ticket)?;
         self.effects.lease = Some((held, true));
         let next_is_ours = turn::next_awake(line).is_some_and(|i| line[i].process == granted.process);
-        self.move_place(line, granted.process, next_is_ours);
+        let others_are_ours = line.iter().any(|e| e.process == granted.process);
+        self.effects.wake = WakeMove::without(others_are_ours, next_is_ours);
         Ok(())
     }
 
@@ -102,25 +103,13 @@ impl Change<'_> {
         let number = self.key.table().tickets.get(&request).map(|ticket| ticket.number);
         let Some(number) = number else { return Ok(()) };
         self.effects.gone = Some(request);
-        let db = &self.database().connection;
-        let mut line = queries::line(db, &self.key.name).map_err(self.sql("read"))?;
-        let Some(index) = line.iter().position(|e| e.ticket == number && e.request == request) else { return Ok(()) };
-        let keeps_place = turn::keeps_place_without(&line, index);
-        queries::remove(db, &self.key.name, number).map_err(self.sql("write to"))?;
-        let process = line.remove(index).process;
-        self.move_place(&line, process, keeps_place);
+        let (db, key) = (&self.database().connection, &self.key.name);
+        let entry = queries::entry(db, key, number).map_err(self.sql("read"))?;
+        let Some(entry) = entry.filter(|entry| entry.request == request) else { return Ok(()) };
+        let wake = near::place_without(db, key, &entry).map_err(self.sql("read"))?;
+        queries::remove(db, key, number).map_err(self.sql("write to"))?;
+        self.effects.wake = wake;
         Ok(())
-    }
-
-    /// After a ticket of ours left the line: wakes who slept behind it, unless another one of ours has its place now.
-    fn move_place(&mut self, line: &[Entry], process: u64, keeps_place: bool) {
-        self.effects.wake = if !line.iter().any(|e| e.process == process) {
-            WakeMove::Remove
-        } else if keeps_place {
-            WakeMove::Keep
-        } else {
-            WakeMove::Replace
-        };
     }
 
     /// Wakes who sleeps behind us, because an old ticket of another process goes first now by its age; once for each such
@@ -164,5 +153,61 @@ impl Key {
             drop(table);
             place.let_go();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lock_core::{Entered, LockKey};
+    use rusqlite::{Connection, ffi};
+
+    use super::*;
+    use crate::{behind::tests::request, config::SqliteConfig, store::Store};
+
+    /// What SQLite has stepped through since the last call, in all statements of the connection.
+    fn steps(db: &Connection) -> i32 {
+        let (mut steps, mut statement) = (0, std::ptr::null_mut());
+        loop {
+            // SAFETY: the connection is open and not used meanwhile; the walk begins at null and ends there.
+            statement = unsafe { ffi::sqlite3_next_stmt(db.handle(), statement) };
+            if statement.is_null() {
+                return steps;
+            }
+            // SAFETY: a statement of an open connection; its count is set back.
+            steps += unsafe { ffi::sqlite3_stmt_status(statement, ffi::SQLITE_STMTSTATUS_VM_STEP, 1) };
+        }
+    }
+
+    /// The steps of leaving from the middle of a line of so many tickets of another client.
+    fn steps_to_leave(others: u128) -> i32 {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
+        let [other, own] = [(), ()].map(|()| Key::new(LockKey::new("k").unwrap(), Arc::clone(&store)));
+        let enter = |key: &Key, id: u128| {
+            let request = Request { id: RequestId(id), ..request() };
+            key.change(|change| change.enter(&request)).unwrap()
+        };
+        assert!(matches!(enter(&other, 1), Entered::Granted(_)));
+        (0..others / 2).for_each(|id| drop(enter(&other, 100 + id)));
+        assert!(matches!(enter(&own, 2), Entered::Queued(..)));
+        (others / 2..others).for_each(|id| drop(enter(&other, 100 + id)));
+        let took = own.change(|change| {
+            steps(&change.database().connection);
+            change.withdraw(RequestId(2))?;
+            assert_eq!(change.effects.wake, WakeMove::Remove);
+            Ok(steps(&change.database().connection))
+        });
+        // The threads that sleep for them end.
+        assert!(other.let_go(RequestId(1), None));
+        (0..others).for_each(|id| other.forget_ticket(RequestId(100 + id)));
+        took.unwrap()
+    }
+
+    #[test]
+    fn leaving_costs_the_same_in_a_line_of_a_thousand() {
+        let (short, long) = (steps_to_leave(8), steps_to_leave(1000));
+        assert!(short > 0 && long < 2 * short, "{long} steps instead of {short}");
     }
 }

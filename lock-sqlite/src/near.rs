@@ -5,10 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use lock_core::{LockKey, Place, Priority, RequestId};
+use lock_core::{LockKey, Place, Priority, RequestId, turn};
 use rusqlite::{Connection, Result};
 
-use crate::{change::Change, enter::place, entry::Entry, error::Trouble, queries};
+use crate::{
+    change::{Change, WakeMove},
+    enter::place,
+    entry::Entry,
+    error::Trouble,
+    queries,
+};
 
 impl Change<'_> {
     /// What of the line tells this process its turn, and who comes after it; its tickets are in the line as its table has
@@ -55,6 +61,20 @@ pub(crate) fn place_of(
     }
 }
 
+/// What becomes of our place in line when a ticket of ours leaves it.
+pub(crate) fn place_without(db: &Connection, key: &LockKey, entry: &Entry) -> Result<WakeMove> {
+    if !queries::is_plain(db, key)? {
+        let line = queries::line(db, key)?;
+        let others_are_ours = line.iter().any(|e| e.process == entry.process && e.ticket != entry.ticket);
+        let at = line.iter().position(|e| e.ticket == entry.ticket);
+        return Ok(WakeMove::without(others_are_ours, at.is_some_and(|at| turn::keeps_place_without(&line, at))));
+    }
+    let ours = queries::first_two_of(db, key, entry.process)?;
+    let is_earliest = ours.first().is_some_and(|first| first.ticket == entry.ticket);
+    let keeps_place = !is_earliest || queries::process_behind(db, key, entry)? == Some(entry.process);
+    Ok(WakeMove::without(ours.len() > 1, keeps_place))
+}
+
 /// The first two of a plain line, the first two of the process, and the one that it sleeps on.
 pub(crate) fn near(db: &Connection, key: &LockKey, process: u64) -> Result<Vec<Entry>> {
     let first = queries::first_two(db, key)?;
@@ -71,7 +91,7 @@ pub(crate) fn near(db: &Connection, key: &LockKey, process: u64) -> Result<Vec<E
 mod tests {
     use std::path::Path;
 
-    use lock_core::turn::{self, Turn, turn};
+    use lock_core::turn::{Turn, turn};
 
     use super::*;
     use crate::{
@@ -108,9 +128,12 @@ mod tests {
             for entry in &line {
                 queries::insert(&db, &key, entry, &request()).unwrap();
             }
-            for e in &line {
+            for (at, e) in line.iter().enumerate() {
                 let placed = place_of(&db, &key, (e.request, e.priority, e.ticket)).unwrap();
                 assert_eq!(placed, place(&line, e.request), "{} of {line:?}", e.ticket);
+                let others = line.iter().filter(|other| other.process == e.process).count() > 1;
+                let moved = WakeMove::without(others, turn::keeps_place_without(&line, at));
+                assert_eq!(place_without(&db, &key, e).unwrap(), moved, "without {} of {line:?}", e.ticket);
             }
             for process in 1..=processes + 1 {
                 let few = near(&db, &key, process).unwrap();
