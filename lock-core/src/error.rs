@@ -154,7 +154,7 @@ impl fmt::Display for LossReason {
             Self::Expired => "its deadline passed without a renewal",
             Self::Broken => "it was broken (`talkstick break`)",
             Self::Replaced => "the store holds another lease instead",
-            Self::StoreGone => "its files were deleted or replaced",
+            Self::StoreGone => "what the store kept of it was deleted or replaced",
             Self::ParentLost => "the lease it was inherited from is lost",
         })
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{FencingToken, LockKey, LossReason, Place};
+use crate::{Error, FencingToken, LockKey, LossReason, Place};
 
 /// One thing that happened to an acquisition or its lease.
 #[derive(Debug, Clone)]
@@ -44,6 +44,15 @@ pub enum LockEvent {
         key: LockKey,
         /// The lease.
         token: FencingToken,
+    },
+    /// The store could not be asked whether the lease holds: it is unknown, and asked again.
+    Unconfirmed {
+        /// Which.
+        key: LockKey,
+        /// The lease.
+        token: FencingToken,
+        /// What came instead of an answer.
+        error: Error,
     },
     /// The lease ended before we let go.
     Lost {

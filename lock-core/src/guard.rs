@@ -89,6 +89,12 @@ impl Guard {
         &self.lease().owner
     }
 
+    /// The store that the lease is in, without secrets.
+    #[must_use]
+    pub fn store(&self) -> String {
+        self.watch().lock.to_string()
+    }
+
     /// When the lease ends unless renewed; `None` where leases end with their holder.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
@@ -150,7 +156,7 @@ impl Guard {
     pub fn share(&self) -> HeldLease {
         let watch = self.watch();
         watch.shared.store(true, Ordering::Release);
-        HeldLease { store: watch.lock.to_string(), key_stem: watch.lease.key.file_stem(), secret: watch.secret.clone() }
+        HeldLease { store: self.store(), key_stem: watch.lease.key.file_stem(), secret: watch.secret.clone() }
     }
 
     /// Releases the lock and says whether that went well.

@@ -132,7 +132,7 @@ fn beat(watch: Arc<LeaseWatch>) {
     let renewal = background::spawn(async move {
         match watch.confirm().await {
             Ok(()) | Err(Error::Lost { .. }) => {}
-            Err(error) => tracing::warn!(%error, source = ?std::error::Error::source(&error), "lease not confirmed"),
+            Err(error) => watch.tell_unconfirmed(error),
         }
         watch.renewing.store(false, Ordering::Release);
     });

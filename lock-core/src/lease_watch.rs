@@ -99,6 +99,12 @@ impl LeaseWatch {
         emit(self.observer.as_ref(), LockEvent::Lost { key: self.key().clone(), token: self.token(), reason });
     }
 
+    /// Says that the store could not be asked.
+    pub(crate) fn tell_unconfirmed(&self, error: Error) {
+        tracing::warn!(%error, source = ?std::error::Error::source(&error), "lease not confirmed");
+        emit(self.observer.as_ref(), LockEvent::Unconfirmed { key: self.key().clone(), token: self.token(), error });
+    }
+
     /// Whether nothing is left to renew or to check: the guard has let go, or was told of the loss.
     pub(crate) fn is_over(&self) -> bool {
         self.ended.load(Ordering::Acquire) || self.lost.get().is_some()

@@ -43,12 +43,19 @@ impl Shared {
     }
 }
 
-/// The command must be gone inside the lease, and `run` must say that it was lost.
-fn ends_inside_the_lease(run: Running, child: Pid, began: Instant) {
+/// The command must be gone inside the lease, and `run` must say what was lost where, what became of the command and how it
+/// ends itself, and nothing else.
+#[track_caller]
+fn ends_inside_the_lease(run: Running, child: Pid, began: Instant, why: &str) {
     until("the command is gone", || !is_alive(child));
     assert!(began.elapsed() < TTL, "the command outlived the lease: {:?}", began.elapsed());
     let output = run.end_with_output();
-    assert_eq!(output.status.code(), Some(76), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(76), "{said}");
+    assert!(said.starts_with("error: the lease on `k`") && said.contains(" is lost: "), "{said}");
+    assert!(said.contains(why) && said.contains("redis"), "{said}");
+    assert!(said.ends_with("; the command was ended by TERM; exit status 76\n"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]
@@ -77,7 +84,7 @@ fn a_server_that_hangs_ends_the_command_inside_the_lease() {
     let (run, child) = shared.start_run();
     let began = Instant::now();
     shared.server.process().stop();
-    ends_inside_the_lease(run, child, began);
+    ends_inside_the_lease(run, child, began, "did not answer within");
 }
 
 #[test]
@@ -87,7 +94,7 @@ fn a_server_that_is_killed_ends_the_command_inside_the_lease() {
     let (run, child) = shared.start_run();
     let began = Instant::now();
     shared.server.kill();
-    ends_inside_the_lease(run, child, began);
+    ends_inside_the_lease(run, child, began, "cannot be reached");
 }
 
 #[test]
@@ -100,7 +107,7 @@ fn a_partition_ends_the_command_inside_the_lease() {
     let (run, child) = shared.start_run();
     let began = Instant::now();
     network.partition();
-    ends_inside_the_lease(run, child, began);
+    ends_inside_the_lease(run, child, began, "it could not be renewed in time");
 }
 
 #[test]
@@ -110,7 +117,7 @@ fn a_deleted_key_ends_the_command_at_once() {
     let (run, child) = shared.start_run();
     let began = Instant::now();
     assert_eq!(shared.server.tell(&["DEL", "talkstick:{k}:lock"]), "1");
-    ends_inside_the_lease(run, child, began);
+    ends_inside_the_lease(run, child, began, "what the store kept of it was deleted or replaced");
 }
 
 /// Nobody renews, so the lease ends, and the next one holds; by then the supervisor must have ended the command.

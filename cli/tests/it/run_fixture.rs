@@ -169,9 +169,9 @@ pub(crate) fn talk(output: &Output) -> Vec<serde_json::Value> {
     ours.map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
 }
 
-/// The last one of them: how the run came out.
+/// The one of them that says how the run came out. What is said of the release comes behind it.
 pub(crate) fn json(output: &Output) -> serde_json::Value {
-    talk(output).pop().expect("an object")
+    talk(output).into_iter().find(|object| object.get("outcome").is_some()).expect("an outcome")
 }
 
 /// Whether a process runs; a zombie does not.

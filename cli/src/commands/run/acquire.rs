@@ -77,7 +77,7 @@ fn observer(
         if waits || !matches!(event, LockEvent::Queued { .. }) {
             announcer.hear(event);
         }
-        if matches!(event, LockEvent::Renewed { .. } | LockEvent::Lost { .. }) {
+        if matches!(event, LockEvent::Renewed { .. } | LockEvent::Unconfirmed { .. } | LockEvent::Lost { .. }) {
             // Nobody hears any more when the run is over.
             let _over = events.send(event.clone());
             bell.ring();

@@ -2,7 +2,7 @@
 
 use std::{io, ops::ControlFlow, os::fd::AsFd, sync::mpsc, time::Duration};
 
-use lock_core::{Guard, LockEvent, LossReason, Moment};
+use lock_core::{Guard, LockEvent, Moment};
 use rustix::event::{PollFd, PollFlags};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     environment,
     group::Group,
     plan::Plan,
-    report::{Finished, Outcome},
+    report::{Finished, Loss, Outcome, Report, unreleased},
     signals::{BELL, PASSED_ON, SignalPipe, ignore, poll_for},
     supervisor::Supervisor,
     terminal::Terminal,
@@ -20,17 +20,17 @@ use super::{
 use crate::{ExitStatus, settings::Settings, ui::Talk};
 
 /// Runs the plan. Must be called while the process has one thread.
-pub(super) fn attend(plan: &Plan, settings: &Settings, talk: Talk) -> Finished {
+pub(super) fn attend(plan: &Plan, settings: &Settings, report: Report) -> ExitStatus {
     let supervisor = match Supervisor::fork(&plan.command) {
         Ok(supervisor) => supervisor,
-        Err(error) => return Finished::system("start the supervisor", &error),
+        Err(error) => return report.tell(&Finished::system("start the supervisor", &error)),
     };
-    let finished = match hear_signals() {
-        Ok(signals) => wait_and_run(plan, settings, talk, &supervisor, &signals),
-        Err(error) => Finished::system("catch signals", &error),
+    let status = match hear_signals() {
+        Ok(signals) => wait_and_run(plan, settings, report, &supervisor, &signals),
+        Err(error) => report.tell(&Finished::system("catch signals", &error)),
     };
     supervisor.reap();
-    finished
+    status
 }
 
 fn hear_signals() -> io::Result<SignalPipe> {
@@ -44,29 +44,34 @@ fn hear_signals() -> io::Result<SignalPipe> {
 fn wait_and_run(
     plan: &Plan,
     settings: &Settings,
-    talk: Talk,
+    report: Report,
     supervisor: &Supervisor,
     signals: &SignalPipe,
-) -> Finished {
+) -> ExitStatus {
     let began = Moment::now();
     let (events, heard) = mpsc::channel();
+    let talk = report.talk;
     let guard = match acquire(plan, settings, talk, signals, events) {
         Ok(guard) => guard,
-        Err(finished) => return Finished { waited: began.elapsed(), ..*finished },
+        Err(finished) => return report.tell(&Finished { waited: began.elapsed(), ..*finished }),
     };
     let (waited, granted) = (began.elapsed(), Moment::now());
-    let attendance = Attendance {
+    let mut attendance = Attendance {
         plan,
         talk,
         supervisor,
         signals,
         heard,
         terminal: Terminal::open(),
-        lost: None,
+        loss: Loss::default(),
         told_to_stop: false,
     };
-    let finished = attendance.run(guard);
-    Finished { waited, held: Some(granted.elapsed()), ..finished }
+    let finished = attendance.run(&guard);
+    // Before the release, which may take its time in the very outage that this tells of.
+    let is_lost = finished.outcome == Outcome::Lost;
+    let status = report.tell(&Finished { waited, held: Some(granted.elapsed()), ..finished });
+    attendance.release(guard, is_lost);
+    status
 }
 
 /// What the next look at the wire brought.
@@ -85,24 +90,22 @@ struct Attendance<'a> {
     signals: &'a SignalPipe,
     heard: mpsc::Receiver<LockEvent>,
     terminal: Terminal,
-    lost: Option<LossReason>,
+    loss: Loss,
     /// TSTP came to us, not to the child alone.
     told_to_stop: bool,
 }
 
 impl Attendance<'_> {
-    fn run(mut self, guard: Guard) -> Finished {
-        let finished = match self.start(&guard).and_then(|()| self.until_ended(&guard)) {
+    fn run(&mut self, guard: &Guard) -> Finished {
+        let finished = match self.start(guard).and_then(|()| self.until_ended(guard)) {
             Ok(finished) => finished,
             Err(error) => {
                 self.end_without_supervisor();
                 Finished::system("watch the command", &error)
             }
         };
-        let finished = finished.under(&guard);
         self.terminal.take_back(self.supervisor.child.get());
-        self.release(guard);
-        finished
+        finished.under(guard)
     }
 
     fn start(&mut self, guard: &Guard) -> io::Result<()> {
@@ -198,12 +201,19 @@ impl Attendance<'_> {
 
     fn lease_changed(&mut self, guard: &Guard, event: LockEvent) -> io::Result<()> {
         match event {
-            LockEvent::Renewed { .. } => match guard.deadline() {
-                Some(deadline) => self.order(&Order::Deadline(deadline.since_boot_ns())),
-                None => Ok(()),
-            },
+            LockEvent::Renewed { .. } => {
+                self.loss.unconfirmed = None;
+                match guard.deadline() {
+                    Some(deadline) => self.order(&Order::Deadline(deadline.since_boot_ns())),
+                    None => Ok(()),
+                }
+            }
+            LockEvent::Unconfirmed { error, .. } => {
+                self.loss.unconfirmed = Some(error);
+                Ok(())
+            }
             LockEvent::Lost { reason, .. } => {
-                self.lost = Some(reason);
+                self.loss.reason = Some(reason);
                 self.order(&Order::End)
             }
             _ => Ok(()),
@@ -218,17 +228,18 @@ impl Attendance<'_> {
 
     fn ended(&mut self, guard: &Guard, ending: Ending) -> Finished {
         // A host that was suspended or a process that was stopped learns only now that the lease ended before the child.
-        let lost = ending.forced || self.lost.is_some() || guard.check().is_err();
+        let lost = ending.forced || self.loss.reason.is_some() || guard.check().is_err();
         if !lost {
             return Finished::without_lease(Outcome::Ran, ExitStatus::new(ending.status.into()), None);
         }
         while let Ok(event) = self.heard.try_recv() {
-            if let LockEvent::Lost { reason, .. } = event {
-                self.lost.get_or_insert(reason);
+            match event {
+                LockEvent::Lost { reason, .. } => drop(self.loss.reason.get_or_insert(reason)),
+                LockEvent::Unconfirmed { error, .. } => self.loss.unconfirmed = Some(error),
+                _ => {}
             }
         }
-        let error = Finished::lost(&self.plan.key, self.lost.as_ref());
-        Finished::without_lease(Outcome::Lost, ExitStatus::RUN_LEASE_LOST, Some(error))
+        Finished::lost(guard, &self.loss, &what_became_of_it(ending))
     }
 
     /// The supervisor was killed, which the child's kernel belt has noticed; what is left of its group is ended here.
@@ -239,8 +250,8 @@ impl Attendance<'_> {
     }
 
     /// Lets go. Inheritors may still be at work under the lease: signals go on to what is left of the group.
-    fn release(&mut self, guard: Guard) {
-        let supervisor = self.supervisor;
+    fn release(&self, guard: Guard, is_lost: bool) {
+        let (supervisor, expires) = (self.supervisor, guard.deadline().is_some());
         let released = drive(guard.release(), self.signals, |signal| {
             // The group may be gone, and the supervisor with it.
             let _gone = supervisor.wire.send(&Order::Signal(signal), None);
@@ -248,9 +259,23 @@ impl Attendance<'_> {
         });
         match released {
             Ok(Driven::Done(Ok(())) | Driven::Interrupted(_)) => {}
-            Ok(Driven::Done(Err(error))) => self.talk.warn(&crate::error::chain(&error)),
+            // That the lease is lost was said, and it ends by itself.
+            Ok(Driven::Done(Err(error))) if is_lost => {
+                tracing::debug!(%error, "a lost lease was not released");
+            }
+            Ok(Driven::Done(Err(error))) => self.talk.warn(&unreleased(&self.plan.key, expires, &error)),
             Err(error) => self.talk.warn(&format!("the release of the lock was not seen through: {error}")),
         }
         let _gone = self.order(&Order::Released);
+    }
+}
+
+/// In words, for a lease that was lost.
+fn what_became_of_it(Ending { status, forced }: Ending) -> String {
+    match (forced, i32::from(status) - 128) {
+        (false, _) => format!("the command ended by itself, with status {status}"),
+        (true, libc::SIGKILL) => "the command was killed".to_owned(),
+        (true, libc::SIGTERM) => "the command was ended by TERM".to_owned(),
+        (true, _) => format!("the command was told to end (TERM), and did with status {status}"),
     }
 }

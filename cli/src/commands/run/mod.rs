@@ -39,7 +39,7 @@ use std::time::Duration;
 #[cfg(unix)]
 use attend::attend;
 use plan::Plan;
-use report::{Finished, JsonTo, report};
+use report::{Finished, JsonTo, Report};
 #[cfg(windows)]
 use windows::attend;
 
@@ -50,17 +50,15 @@ const KILL_MARGIN: Duration = Duration::from_millis(50);
 
 /// Runs the command. Must be called while the process has one thread.
 pub(crate) fn run(args: RunArgs, settings: Settings, ui: &mut Ui) -> ExitStatus {
-    let talk = ui.talk();
-    let key = args.key.clone();
-    let (to, finished) = match json_to(&args, ui) {
-        Err(error) => (JsonTo::Stderr, Finished::usage(error)),
-        Ok(to) => match Plan::new(args, &settings) {
-            Ok(plan) => (to, attend(&plan, &settings, talk)),
-            Err(error) => (to, Finished::usage(error)),
-        },
+    let (to, usable) = match json_to(&args, ui) {
+        Ok(to) => (to, Ok(())),
+        Err(error) => (JsonTo::Stderr, Err(error)),
     };
-    report(&key, &finished, to, talk);
-    finished.status
+    let report = Report { key: args.key.clone(), to, talk: ui.talk() };
+    match usable.and_then(|()| Plan::new(args, &settings)) {
+        Ok(plan) => attend(&plan, &settings, report),
+        Err(error) => report.tell(&Finished::usage(error)),
+    }
 }
 
 #[cfg(unix)]

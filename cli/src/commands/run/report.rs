@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     ExitStatus,
-    error::{CommandError, ErrorKind},
+    error::{CommandError, ErrorKind, chain},
     ui::{Talk, json_line},
 };
 
@@ -109,11 +109,47 @@ impl Finished {
         self
     }
 
-    /// The words for a lost lease.
-    pub(super) fn lost(key: &LockKey, reason: Option<&LossReason>) -> CommandError {
-        let reason = reason.map_or_else(|| "it was about to end without a renewal".to_owned(), ToString::to_string);
-        CommandError::new(ErrorKind::NoLock, format!("the lease on `{key}` is lost: {reason}; the command was ended"))
+    /// A lease that is lost, and what became of the command.
+    pub(super) fn lost(guard: &Guard, loss: &Loss, command: &str) -> Self {
+        let (key, store, status) = (guard.key(), guard.store(), ExitStatus::RUN_LEASE_LOST);
+        let why = loss.why();
+        // The server's own errors name it.
+        let place = if why.contains(&store) { String::new() } else { format!(" in {store}") };
+        let message = format!("the lease on `{key}`{place} is lost: {why}; {command}; exit status {}", status.code());
+        Self::without_lease(Outcome::Lost, status, Some(CommandError::new(ErrorKind::NoLock, message)))
     }
+}
+
+/// What is known of the end of a lease.
+#[derive(Debug, Default)]
+pub(super) struct Loss {
+    /// The reason that was told; none yet, where the command had to be ended before the lease.
+    pub(super) reason: Option<LossReason>,
+    /// Why the store could not be asked when it was asked last.
+    pub(super) unconfirmed: Option<Error>,
+}
+
+impl Loss {
+    fn why(&self) -> String {
+        match (&self.reason, &self.unconfirmed) {
+            (None | Some(LossReason::Expired), Some(error)) => {
+                format!("it could not be renewed in time: {}", cause(error))
+            }
+            (None, None) => "it was about to end without a renewal".to_owned(),
+            (Some(reason), _) => reason.to_string(),
+        }
+    }
+}
+
+/// What the store met with, without the step that met it.
+fn cause(error: &Error) -> String {
+    chain(std::error::Error::source(error).unwrap_or(error))
+}
+
+/// What there is to say when a lease that was held could not be given back.
+pub(super) fn unreleased(key: &LockKey, expires: bool, error: &Error) -> String {
+    let end = if expires { "its lease ends" } else { "this program has ended" };
+    format!("`{key}` could not be released and passes on when {end}: {}", cause(error))
 }
 
 /// Where the JSON object goes.
@@ -141,34 +177,47 @@ struct Object<'a> {
     exit: u32,
 }
 
-/// Says how the run came out.
-pub(super) fn report(key: &str, finished: &Finished, mut to: JsonTo, talk: Talk) {
-    // The object says it, where it goes to the same place.
-    if let Some(error) = finished.error.as_ref().filter(|_| !matches!(to, JsonTo::Stderr)) {
-        talk.error(error, finished.status);
+/// Where the end of a run is told.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) key: String,
+    pub(super) to: JsonTo,
+    pub(super) talk: Talk,
+}
+
+impl Report {
+    /// Says how the run came out; gives its status.
+    pub(super) fn tell(self, finished: &Finished) -> ExitStatus {
+        let Self { key, mut to, talk } = self;
+        // The object says it, where it goes to the same place.
+        if let Some(error) = finished.error.as_ref().filter(|_| !matches!(to, JsonTo::Stderr)) {
+            talk.error(error, finished.status);
+        }
+        let written = json_line(&Object::of(&key, finished)).map_err(Into::into).and_then(|line| match &mut to {
+            JsonTo::Nobody => Ok(()),
+            JsonTo::Stderr => writeln!(std::io::stderr().lock(), "{line}"),
+            #[cfg(unix)]
+            JsonTo::File(file) => writeln!(file, "{line}"),
+        });
+        if let Err(error) = written {
+            talk.warn(&format!("the outcome cannot be written as JSON: {error}"));
+        }
+        finished.status
     }
-    let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    let object = Object {
-        key,
-        token: finished.token,
-        ticket: finished.ticket,
-        waited_ms: milliseconds(finished.waited),
-        held_ms: finished.held.map(milliseconds),
-        outcome: finished.outcome,
-        error: finished.error.as_ref(),
-        exit: finished.status.code(),
-    };
-    let line = match json_line(&object) {
-        Ok(line) => format!("{line}\n"),
-        Err(error) => return talk.warn(&format!("the outcome cannot be written as JSON: {error}")),
-    };
-    let written = match &mut to {
-        JsonTo::Nobody => Ok(()),
-        JsonTo::Stderr => std::io::stderr().lock().write_all(line.as_bytes()),
-        #[cfg(unix)]
-        JsonTo::File(file) => file.write_all(line.as_bytes()),
-    };
-    if let Err(error) = written {
-        talk.warn(&format!("the outcome cannot be written as JSON: {error}"));
+}
+
+impl<'a> Object<'a> {
+    fn of(key: &'a str, finished: &'a Finished) -> Self {
+        let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            key,
+            token: finished.token,
+            ticket: finished.ticket,
+            waited_ms: milliseconds(finished.waited),
+            held_ms: finished.held.map(milliseconds),
+            outcome: finished.outcome,
+            error: finished.error.as_ref(),
+            exit: finished.status.code(),
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     sync::mpsc,
 };
 
-use lock_core::{DistributedLockExt, Guard, LockEvent, LossReason, Moment, Observer, background};
+use lock_core::{DistributedLockExt, Error, Guard, LockEvent, LossReason, Moment, Observer, background};
 use tokio::{
     runtime::Handle,
     signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c},
@@ -19,7 +19,7 @@ use super::{
     environment,
     job::Job,
     plan::Plan,
-    report::{Finished, Outcome},
+    report::{Finished, Loss, Outcome, Report, unreleased},
 };
 use crate::{
     ExitStatus, backends,
@@ -40,24 +40,27 @@ enum News {
     Lost(LossReason),
     /// The lease was renewed: there is a new deadline.
     Renewed,
+    /// The store could not be asked to renew it.
+    Unconfirmed(Error),
 }
 
 /// Runs the plan.
-pub(super) fn attend(plan: &Plan, settings: &Settings, talk: Talk) -> Finished {
+pub(super) fn attend(plan: &Plan, settings: &Settings, report: Report) -> ExitStatus {
+    let talk = report.talk;
     let began = Moment::now();
     // Before the lock's files are opened: a process that ends lets go of its handles in the order of their making.
     let job = match Job::new() {
         Ok(job) => job,
-        Err(error) => return Finished::system("make a job for the command", &error),
+        Err(error) => return report.tell(&Finished::system("make a job for the command", &error)),
     };
     let handle = match background::handle() {
         Ok(handle) => handle,
-        Err(error) => return Finished::not_acquired(error, plan.not_acquired, plan.wait),
+        Err(error) => return report.tell(&Finished::not_acquired(error, plan.not_acquired, plan.wait)),
     };
     let (tell, news) = mpsc::channel();
     let mut interrupts = match Interrupts::hear(&handle) {
         Ok(interrupts) => interrupts,
-        Err(error) => return Finished::system("hear Ctrl-C", &error),
+        Err(error) => return report.tell(&Finished::system("hear Ctrl-C", &error)),
     };
     let acquired = handle.block_on(async {
         tokio::select! {
@@ -70,20 +73,26 @@ pub(super) fn attend(plan: &Plan, settings: &Settings, talk: Talk) -> Finished {
     });
     let guard = match acquired {
         Ok(guard) => guard,
-        Err(finished) => return Finished { waited: began.elapsed(), ..*finished },
+        Err(finished) => return report.tell(&Finished { waited: began.elapsed(), ..*finished }),
     };
     let (waited, granted) = (began.elapsed(), Moment::now());
     // From here on Ctrl-C is the child's, which shares our console and hears it too: `interrupts` only keeps it from
     // ending us.
     let finished = run_child(plan, &guard, &job, tell, &news).under(&guard);
-    if let Err(error) = handle.block_on(guard.release()) {
-        talk.warn(&crate::error::chain(&error));
+    let (is_lost, expires) = (finished.outcome == Outcome::Lost, guard.deadline().is_some());
+    // Before the release, which may take its time in the very outage that this tells of.
+    let status = report.tell(&Finished { waited, held: Some(granted.elapsed()), ..finished });
+    match handle.block_on(guard.release()) {
+        Ok(()) => {}
+        // That the lease is lost was said, and it ends by itself.
+        Err(error) if is_lost => tracing::debug!(%error, "a lost lease was not released"),
+        Err(error) => talk.warn(&unreleased(&plan.key, expires, &error)),
     }
     if let Err(error) = job.let_go() {
         talk.warn(&format!("what the command left in the background ends now: {error}"));
     }
     drop(interrupts);
-    Finished { waited, held: Some(granted.elapsed()), ..finished }
+    status
 }
 
 /// Ctrl-C and Ctrl-Break. While one of these lives, they do not end this process.
@@ -125,6 +134,7 @@ async fn acquire(
         let _over = match event {
             LockEvent::Lost { reason, .. } => tell.send(News::Lost(reason.clone())),
             LockEvent::Renewed { .. } => tell.send(News::Renewed),
+            LockEvent::Unconfirmed { error, .. } => tell.send(News::Unconfirmed(error.clone())),
             _ => Ok(()),
         };
     }));
@@ -142,7 +152,7 @@ fn run_child(plan: &Plan, guard: &Guard, job: &Job, tell: mpsc::Sender<News>, ne
     match job.start(&mut command) {
         Ok(child) => {
             wait_in_background(child, tell);
-            until_ended(plan, guard, job, news)
+            until_ended(guard, job, news)
         }
         Err(error) => {
             let status = match error.kind() {
@@ -163,7 +173,8 @@ fn wait_in_background(mut child: Child, tell: mpsc::Sender<News>) {
     });
 }
 
-fn until_ended(plan: &Plan, guard: &Guard, job: &Job, news: &mpsc::Receiver<News>) -> Finished {
+fn until_ended(guard: &Guard, job: &Job, news: &mpsc::Receiver<News>) -> Finished {
+    let mut loss = Loss::default();
     loop {
         let left = guard.deadline().map(|deadline| deadline.remaining().saturating_sub(super::KILL_MARGIN));
         let heard = match left {
@@ -171,11 +182,12 @@ fn until_ended(plan: &Plan, guard: &Guard, job: &Job, news: &mpsc::Receiver<News
             None => news.recv().map_err(mpsc::RecvTimeoutError::from),
         };
         match heard {
-            Ok(News::Renewed) => {}
-            Ok(News::Lost(reason)) => return end(plan, job, Some(&reason)),
-            Err(mpsc::RecvTimeoutError::Timeout) => return end(plan, job, None),
+            Ok(News::Renewed) => loss.unconfirmed = None,
+            Ok(News::Unconfirmed(error)) => loss.unconfirmed = Some(error),
+            Ok(News::Lost(reason)) => return end(guard, job, &Loss { reason: Some(reason), ..loss }),
+            Err(mpsc::RecvTimeoutError::Timeout) => return end(guard, job, &loss),
             // A host that was suspended learns only now that the lease ended before the child.
-            Ok(News::Ended(_)) if guard.check().is_err() => return end(plan, job, None),
+            Ok(News::Ended(_)) if guard.check().is_err() => return end(guard, job, &loss),
             Ok(News::Ended(Ok(status))) => {
                 let code = status.code().map_or(u32::MAX, i32::cast_unsigned);
                 return Finished::without_lease(Outcome::Ran, ExitStatus::new(code), None);
@@ -189,13 +201,9 @@ fn until_ended(plan: &Plan, guard: &Guard, job: &Job, news: &mpsc::Receiver<News
 }
 
 /// Ends the child and all that it started. The system gives no way to ask them for it, so there is no grace.
-fn end(plan: &Plan, job: &Job, reason: Option<&LossReason>) -> Finished {
-    let error = match job.end() {
-        Ok(()) => Finished::lost(&plan.key, reason),
-        Err(error) => {
-            let message = format!("the lease is lost, and the command cannot be ended: {error}");
-            CommandError::new(ErrorKind::Backend, message)
-        }
-    };
-    Finished::without_lease(Outcome::Lost, ExitStatus::RUN_LEASE_LOST, Some(error))
+fn end(guard: &Guard, job: &Job, loss: &Loss) -> Finished {
+    match job.end() {
+        Ok(()) => Finished::lost(guard, loss, "the command was ended"),
+        Err(error) => Finished::lost(guard, loss, &format!("the command cannot be ended: {error}")),
+    }
 }
