@@ -30,7 +30,10 @@ fn as_nobody(dir: &Path, group: u32, wait: u64) -> String {
     let place = tempfile::tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let binary = place.path().join("second_user");
-    std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    // By a program of its own: while we wrote it, a child of another test could be made with a copy of the open file, and
+    // nothing can be executed that somebody may still write.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&binary).status().unwrap();
+    assert!(copied.success());
     let output = Command::new(&binary)
         .args(["--exact", "users::second_user", "--nocapture", "--test-threads=1"])
         .env(SECOND_USER, dir)
