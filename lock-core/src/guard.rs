@@ -191,7 +191,7 @@ impl Drop for Guard {
 
 /// Ends the lease. A lease whose secret was shared ends only when no inheritor is at work: its inner gate is taken first.
 async fn release(watch: Arc<LeaseWatch>) -> Result<(), Error> {
-    let _inner_gate = match watch.shared.load(Ordering::Acquire) && watch.check().is_ok() {
+    let inner_gate = match watch.shared.load(Ordering::Acquire) && watch.check().is_ok() {
         true => match Box::pin(close_inner_gate(&watch)).await {
             Ok(gate) => Some(gate),
             Err(error) => {
@@ -201,6 +201,18 @@ async fn release(watch: Arc<LeaseWatch>) -> Result<(), Error> {
         },
         false => None,
     };
+    let released = end(&watch).await;
+    // Not before the lease has ended: an inheritor that gets the gate would find it still held. And not by a drop, which may
+    // only begin it: a process that ends behind this would leave the gate to its ttl.
+    let opened = match inner_gate {
+        Some(gate) => open_inner_gate(gate).await,
+        None => Ok(()),
+    };
+    released.and(opened)
+}
+
+/// Ends this lease, whatever others are.
+async fn end(watch: &LeaseWatch) -> Result<(), Error> {
     watch.ended.store(true, Ordering::Release);
     watch.lock.release(&watch.lease).await?;
     let released =
@@ -226,4 +238,11 @@ async fn close_inner_gate(watch: &LeaseWatch) -> Result<Guard, Error> {
     let options =
         AcquireOptions::default().without_timeout().priority(Priority::Urgent).label(&watch.lease.owner.label);
     lock.acquire(&watch.lease.key.inner_gate(), &options).await
+}
+
+/// Nobody shares the gate's own lease.
+async fn open_inner_gate(mut gate: Guard) -> Result<(), Error> {
+    let opened = end(gate.watch()).await;
+    gate.watch = None;
+    opened
 }

@@ -14,8 +14,9 @@ use std::{
 
 use async_trait::async_trait;
 use lock_core::{
-    AcquireOptions, Capabilities, DistributedLock, DistributedLockExt, Entered, Error, FencingToken, Guard, KeyState,
-    Lease, LockKey, LossReason, Moment, Operation, Renewed, Request, RequestId, SecretHash, ThreadLock, Ticket, Waited,
+    AcquireOptions, Capabilities, DistributedLock, DistributedLockExt, Entered, Error, FencingToken, Guard, Holder,
+    KeyState, Lease, LockKey, LossReason, Moment, Operation, Renewed, Request, RequestId, SecretHash, ThreadLock,
+    Ticket, Waited,
 };
 
 /// The thread backend with faults.
@@ -33,6 +34,8 @@ struct Faulty {
     /// After the next answer to a renewal, this thread is stopped for so long; others get no answer at all.
     stops: Option<(ThreadId, Duration)>,
     stopped: AtomicBool,
+    /// A release takes so long.
+    slow: Duration,
     /// Lets go at the next look at its key.
     lets_go: Mutex<Option<Guard>>,
 }
@@ -48,6 +51,7 @@ impl Faulty {
             hangs: AtomicBool::new(false),
             stops: None,
             stopped: AtomicBool::new(false),
+            slow: Duration::ZERO,
             lets_go: Mutex::default(),
         }
     }
@@ -121,6 +125,9 @@ impl DistributedLock for Faulty {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        if !self.slow.is_zero() {
+            tokio::time::sleep(self.slow).await;
+        }
         self.threads.release(lease).await
     }
 
@@ -221,4 +228,17 @@ async fn a_shared_lease_whose_inner_gate_fails_is_released_once_that_works_again
     assert!(lock.try_acquire(&key("k"), &options).await.unwrap().is_none(), "unknown is not free");
     *store.only.lock().unwrap() = None;
     lock.acquire(&key("k"), &options).await.unwrap().release().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shared_lease_that_was_released_has_left_its_inner_gate() {
+    let store = Arc::new(Faulty { slow: Duration::from_millis(50), ..Faulty::new() });
+    let lock: Arc<dyn DistributedLock> = Arc::clone(&store) as _;
+    let guard = lock.acquire(&key("k"), &AcquireOptions::default()).await.unwrap();
+    let _for_a_child = guard.share();
+    guard.release().await.unwrap();
+    for key in [key("k"), key("k").inner_gate()] {
+        let holder = store.threads.inspect(&key).await.unwrap().holder;
+        assert!(matches!(holder, Holder::Free), "{key}: {holder:?}");
+    }
 }

@@ -28,6 +28,8 @@ mod drivers;
 #[cfg(all(target_os = "linux", feature = "redis"))]
 mod redis;
 #[cfg(all(target_os = "linux", feature = "redis"))]
+mod redis_left_behind;
+#[cfg(all(target_os = "linux", feature = "redis"))]
 mod redis_quorum;
 #[cfg(target_os = "linux")]
 mod run_fixture;
