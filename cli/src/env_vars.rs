@@ -1,6 +1,6 @@
 //! Every environment variable that the program reads or sets. No other place names one.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, process::Command};
 
 /// Any non-empty value: no colour.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
@@ -42,10 +42,10 @@ pub(crate) const WAYLAND_DISPLAY: &str = "WAYLAND_DISPLAY";
 /// Before each setting: `TALKSTICK__LOCK__BACKEND` is `lock.backend`.
 pub(crate) const SETTING_PREFIX: &str = "TALKSTICK__";
 
-/// The password for the Redis server, where `redis.password_file` is not set. No child of `run` gets it.
+/// The password for the Redis server, where `redis.password_file` is not set. No child gets it, but a sender of the demo.
 pub(crate) const REDIS_PASSWORD: &str = "TALKSTICK_REDIS_PASSWORD";
 
-/// The password for the Sentinels, where `redis.sentinel_password_file` is not set. No child of `run` gets it.
+/// The password for the Sentinels, where `redis.sentinel_password_file` is not set. No child gets it, but a sender of the demo.
 pub(crate) const REDIS_SENTINEL_PASSWORD: &str = "TALKSTICK_REDIS_SENTINEL_PASSWORD";
 
 /// Set for the child of `run`, and read by a `send` or `run` below it: the leases it may work under.
@@ -92,6 +92,16 @@ pub(crate) fn secrets() -> Vec<(String, Option<String>)> {
     let url = stripped.map(|url| (name, Some(url)));
     let passwords = [REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD].map(|name| (name.to_owned(), None));
     passwords.into_iter().chain(url).collect()
+}
+
+/// Keeps the secrets of the lock store from a child.
+pub(crate) fn hide_secrets(command: &mut Command) {
+    for (name, instead) in secrets() {
+        match instead {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
 }
 
 /// All settings given by environment: the part of the name behind the prefix, and the value. Values that are not UTF-8

@@ -49,7 +49,8 @@ pub(crate) fn keeper() -> Result<KeeperCommand, Refusal> {
         display: crate::env_vars::text(crate::env_vars::DISPLAY).unwrap_or_default(),
         why: format!("the clipboard keeper cannot be started, as this program does not find itself: {error}"),
     })?;
-    Ok(KeeperCommand::new(program, crate::args::KEEPER_ARGUMENTS))
+    let secrets = crate::env_vars::secrets().into_iter().map(|(name, _)| name);
+    Ok(KeeperCommand::new(program, crate::args::KEEPER_ARGUMENTS).without(secrets))
 }
 
 #[cfg(unix)]

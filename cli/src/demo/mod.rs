@@ -29,7 +29,7 @@ use std::{ffi::OsString, process::Command};
 
 use self::error::DemoError;
 pub(crate) use self::{scenario::Scenario, show::show};
-use crate::{ExitStatus, error::CommandError, ui::Talk};
+use crate::{ExitStatus, env_vars, error::CommandError, ui::Talk};
 
 /// The helper processes of the demo.
 pub(crate) const HELPERS: &[&str] = &[
@@ -69,10 +69,17 @@ fn agent_windows(options: &str) -> Result<(), CommandError> {
         .map_err(|error| CommandError::chain(crate::error::ErrorKind::Backend, &error))
 }
 
-/// This program as one of its helpers. Leases of the caller are not for it.
+/// This program as one of its helpers. Neither leases of the caller nor the secrets of the lock store are for it.
 fn own_helper(name: &str) -> Result<Command, DemoError> {
+    let mut command = own_sender(name)?;
+    env_vars::hide_secrets(&mut command);
+    Ok(command)
+}
+
+/// As [`own_helper`], for who opens the lock store, and so needs its password.
+fn own_sender(name: &str) -> Result<Command, DemoError> {
     let program = std::env::current_exe().map_err(|source| DemoError::System { what: "find this program", source })?;
     let mut command = Command::new(program);
-    command.args(["helper", name]).env_remove(crate::env_vars::HELD);
+    command.args(["helper", name]).env_remove(env_vars::HELD);
     Ok(command)
 }

@@ -7,7 +7,7 @@ use lock_core::Moment;
 use super::{
     backstage::{Backstage, ChildId, Player},
     error::DemoError,
-    own_helper,
+    own_sender,
     plan::{Protected, Said, SenderPlan, Way},
     scenario::Scenario,
     score::{Score, Sent},
@@ -115,7 +115,7 @@ impl Senders {
     ) -> Result<Self, DemoError> {
         let mut players = Vec::new();
         for sender in 0..scenario.senders {
-            let mut command = own_helper("demo-sender")?;
+            let mut command = own_sender("demo-sender")?;
             let_in(&mut command);
             let mut player = backstage.start(format!("sender {}", sender + 1), &mut command)?;
             let plan = SenderPlan { messages: scenario.messages_of(sender), way: way() };

@@ -207,6 +207,28 @@ mod on_x11 {
         until(READY_WITHIN, "all children have ended", || !children.iter().any(|pid| is_alive(*pid)));
     }
 
+    /// Only senders open the lock store.
+    #[test]
+    fn no_child_of_a_demo_but_its_senders_has_the_password() {
+        require!("Xvfb");
+        let home = tempfile::tempdir().unwrap();
+        let mut command = long_demo(home.path());
+        command.env("TALKSTICK_REDIS_PASSWORD", "secret-word");
+        let mut demo = Process::start(command);
+        let of = |pid: u32, what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+        let has = |pid: u32, what: &str, word: &str| String::from_utf8_lossy(&of(pid, what)).contains(word);
+        // A child that is not yet its own program shows what the demo has.
+        let children = until_some(READY_WITHIN, "the demo plays", || {
+            let children = children(demo.pid());
+            let senders = children.iter().filter(|pid| has(**pid, "cmdline", "demo-sender")).count();
+            (senders == 3).then_some(children)
+        });
+        let knowing: Vec<_> = children.iter().filter(|pid| has(**pid, "environ", "secret-word")).collect();
+        assert_eq!((children.len(), knowing.len()), (5, 3));
+        assert!(knowing.iter().all(|pid| has(**pid, "cmdline", "demo-sender")));
+        demo.kill();
+    }
+
     /// Its first run alone takes 40 s.
     fn long_demo(home: &Path) -> Command {
         let mut command = talkstick(home);

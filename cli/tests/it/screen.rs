@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deliver::agent_windows::{Options, Submission};
-use tests::{agent_windows_process::AgentWindowsProcess, require, xvfb::Xvfb};
+use tests::{agent_windows_process::AgentWindowsProcess, clipboard, require, xvfb::Xvfb};
 
 use crate::case::Case;
 
@@ -76,4 +76,21 @@ fn a_point_outside_all_screens_is_no_target() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(3), ""), "{}", ran.stderr);
         assert!(ran.stderr.contains("(-9000, 5) lies outside all screens"), "{}", ran.stderr);
     }
+}
+
+/// It lives on when the sender has gone, and `/proc` shows an environment for as long as its process is there.
+#[test]
+fn the_keeper_of_the_clipboard_has_no_secret_of_the_lock_store() {
+    require!("Xvfb");
+    let xvfb = Xvfb::start();
+    let windows = AgentWindowsProcess::start(xvfb.display(), &Options { count: 1, ..Options::default() });
+    let case = Case::new(["--backend", "file", "send", "-a", "Agent-1", "-m", "text"]).config(&config(&windows));
+    let case = case.env("DISPLAY", xvfb.display()).env("TALKSTICK__LOCK__BACKEND", "redis://user:secret-word@host");
+    let case = case.env("TALKSTICK_REDIS_PASSWORD", "secret-word");
+    let ran = case.env("TALKSTICK_REDIS_SENTINEL_PASSWORD", "secret-word").run();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let keeper = clipboard::owner_pid(xvfb.display(), clipboard::Selection::Clipboard).expect("a keeper");
+    let environment = std::fs::read(format!("/proc/{keeper}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment).replace('\0', "\n");
+    assert!(environment.contains("TALKSTICK_KEEPER=") && !environment.contains("secret-word"), "{environment}");
 }

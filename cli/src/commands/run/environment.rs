@@ -1,7 +1,5 @@
 //! What the child finds in its environment.
 
-use std::process::Command;
-
 use lock_core::{Guard, wall_clock_us};
 
 use super::plan::Plan;
@@ -19,14 +17,4 @@ pub(super) fn of_child(plan: &Plan, guard: &Guard) -> Vec<(String, String)> {
         (env_vars::HELD, plan.held_with(guard.share()).reveal()),
     ];
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Keeps the secrets of the lock store from the child.
-pub(super) fn hide_secrets(command: &mut Command) {
-    for (name, instead) in env_vars::secrets() {
-        match instead {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
 }

@@ -12,11 +12,11 @@ use std::{
 use rustix::process::Pid;
 
 use super::{
-    environment::hide_secrets,
     shared_pid::SharedPid,
     signals::Mask,
     wire::{News, Start},
 };
+use crate::env_vars::hide_secrets;
 
 /// Starts the command; on failure, the news for `run`.
 ///

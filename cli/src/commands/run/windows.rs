@@ -22,7 +22,7 @@ use super::{
     report::{Finished, Loss, Outcome, Report, unreleased},
 };
 use crate::{
-    ExitStatus, backends,
+    ExitStatus, backends, env_vars,
     error::{CommandError, ErrorKind},
     settings::Settings,
     ui::Talk,
@@ -147,7 +147,7 @@ fn run_child(plan: &Plan, guard: &Guard, job: &Job, tell: mpsc::Sender<News>, ne
         return Finished::usage(CommandError::usage("no command"));
     };
     let mut command = Command::new(program);
-    environment::hide_secrets(&mut command);
+    env_vars::hide_secrets(&mut command);
     command.args(arguments).envs(environment::of_child(plan, guard));
     match job.start(&mut command) {
         Ok(child) => {

@@ -29,12 +29,22 @@ const FAILED: &str = "talkstick-keeper: failed: ";
 pub struct KeeperCommand {
     program: OsString,
     arguments: Vec<OsString>,
+    /// Variables that it does not get.
+    hidden: Vec<OsString>,
 }
 
 impl KeeperCommand {
     /// A program with its arguments.
     pub fn new(program: impl Into<OsString>, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        Self { program: program.into(), arguments: arguments.into_iter().map(Into::into).collect() }
+        let arguments = arguments.into_iter().map(Into::into).collect();
+        Self { program: program.into(), arguments, hidden: Vec::new() }
+    }
+
+    /// Without these environment variables: a keeper lives long and needs none of the sender's secrets.
+    #[must_use]
+    pub fn without(mut self, variables: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.hidden.extend(variables.into_iter().map(Into::into));
+        self
     }
 
     /// The running program itself, without arguments: its `main` begins with [`become_when_asked`].
@@ -42,12 +52,16 @@ impl KeeperCommand {
     /// # Errors
     /// The system does not say where the program is.
     pub fn this_program() -> io::Result<Self> {
-        Ok(Self { program: std::env::current_exe()?.into(), arguments: Vec::new() })
+        Ok(Self::new(std::env::current_exe()?, [] as [OsString; 0]))
     }
 
     /// Starts a keeper for `display` and waits until it serves, or says that another does; not longer than `until`.
     pub(super) fn start(&self, display: &str, until: Moment) -> Result<(), String> {
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        for variable in &self.hidden {
+            command.env_remove(variable);
+        }
+        let mut child = command
             .args(&self.arguments)
             .env(KEEPER_VARIABLE, display)
             // It outlives the sender, and no lease is its own.
