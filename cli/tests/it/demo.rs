@@ -131,7 +131,7 @@ mod on_x11 {
         assert!(text(&output.stderr).contains("Xvfb is not installed"));
         let asked_for = command.args(["--surface", "x11"]).output().unwrap();
         assert_eq!(asked_for.status.code(), Some(9));
-        assert!(text(&asked_for.stderr).contains("; install it"), "{}", text(&asked_for.stderr));
+        assert!(text(&asked_for.stderr).contains("\"install it"), "{}", text(&asked_for.stderr));
     }
 
     #[test]
