@@ -16,11 +16,16 @@ pub enum Pass {
     Now,
     /// They arrive so much later.
     After(Duration),
+    /// They wait until they may arrive.
+    Later,
     /// They vanish, and nobody is told.
     Never,
     /// So many more of them arrive; then the connection is reset.
     ThenReset(usize),
 }
+
+/// How soon bytes that wait go on when they may.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A network on the loopback interface to a server on a Unix socket. Dropping it ends all its connections.
 #[derive(Debug)]
@@ -99,6 +104,11 @@ impl Proxy {
         self.set(false, |rules| rules.replies = pass);
     }
 
+    /// From now on, what becomes of what clients send on the connections that are open now. New ones are well.
+    pub fn requests_of_open_ones(&self, pass: Pass) {
+        self.set(false, |rules| rules.requests = pass);
+    }
+
     /// Nothing arrives any more, in either direction; connections stay open and new ones are taken.
     pub fn partition(&self) {
         self.set(true, |rules| *rules = Rules { requests: Pass::Never, replies: Pass::Never });
@@ -122,6 +132,8 @@ impl Proxy {
     /// Resets all connections there are.
     pub fn reset(&self) {
         for ends in self.shared.connections().drain(..).filter_map(|ends| ends.upgrade()) {
+            // What still waits never arrives.
+            *held(&ends.rules) = Rules { requests: Pass::Never, replies: Pass::Never };
             ends.end();
         }
     }
@@ -197,6 +209,16 @@ impl Ends {
     }
 }
 
+/// The rule for bytes that have come, when there is one by which they need not wait.
+fn now(rule: impl Fn() -> Pass) -> Pass {
+    loop {
+        match rule() {
+            Pass::Later => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+}
+
 /// Carries one direction of one connection until it ends.
 fn pump(mut from: impl Read, mut to: impl Write, rule: impl Fn() -> Pass) {
     let mut buffer = [0; 16 * 1024];
@@ -207,8 +229,8 @@ fn pump(mut from: impl Read, mut to: impl Write, rule: impl Fn() -> Pass) {
             _ => return,
         };
         let bytes = &buffer[..count];
-        let written = match rule() {
-            Pass::Never => Ok(()),
+        let written = match now(&rule) {
+            Pass::Later | Pass::Never => Ok(()),
             Pass::Now => to.write_all(bytes),
             Pass::After(late) => {
                 std::thread::sleep(late);

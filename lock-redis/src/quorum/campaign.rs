@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use lock_core::{Lease, LockKey, Moment, Place, Request, background};
+use lock_core::{FencingToken, Lease, LockKey, Moment, Place, Request, background};
 
 use crate::{
     error::Trouble,
@@ -48,6 +48,8 @@ pub(crate) struct Campaign {
     seats: Vec<Seat>,
     /// Since when it has votes, and how much longer than others it keeps them; random, so that two do not move in step.
     voted: Option<(Moment, f64)>,
+    /// The highest token under which it has given a vote or a lease back.
+    given_back: FencingToken,
     /// Since when no majority could be asked.
     failing_since: Option<Moment>,
     /// Why a majority was not enough the last time.
@@ -76,9 +78,10 @@ impl Campaign {
         let owner = owner.map_err(|_| Trouble::Strange { server: servers.name.clone(), script: "the owner" })?;
         let (key, ttl) = (key.clone(), request.ttl);
         let request = Request { ttl: ttl.min(VOTE), ..request.clone() };
-        let seats = servers.clients.iter().map(|server| Seat::seek(server, &key, &request, false)).collect();
+        let seats = servers.clients.iter().map(|server| Seat::seek(server, &key, &request, None)).collect();
         let (voted, failing_since, young, told) = (None, None, None, Place { ahead: 0 });
-        Ok(Self { servers, key, request, ttl, owner, seats, voted, failing_since, young, told })
+        let given_back = FencingToken(0);
+        Ok(Self { servers, key, request, ttl, owner, seats, voted, given_back, failing_since, young, told })
     }
 
     /// The lease if a majority votes for it at once; else its place in line, and the number of its ticket.
@@ -215,9 +218,10 @@ impl Campaign {
             match seat {
                 Seat::Resting { until, .. } if until.is_past() => seat.come_back(server, &self.key, &self.request),
                 // Behind all others there: if it went before them again, two could hand the same votes to and fro.
-                Seat::Vote(_) if gives_back => {
+                Seat::Vote(Vote { token, .. }) if gives_back => {
                     let request = Request { number: None, ..self.request.clone() };
-                    *seat = Seat::seek(server, &self.key, &request, true);
+                    self.given_back = self.given_back.max(*token);
+                    *seat = Seat::seek(server, &self.key, &request, Some(*token));
                 }
                 _ => {}
             }
@@ -244,6 +248,7 @@ impl Campaign {
                 PAUSE
             }
         };
+        self.given_back = self.given_back.max(claim.token);
         tracing::debug!(key = %self.key, token = %claim.token, young = self.young.is_some(), "not yet of a majority");
         self.meanwhile(servers.give_back(&claim.key, claim.request, Some(claim.token), false)).await?;
         for seat in &mut self.seats {
@@ -266,12 +271,14 @@ impl Campaign {
         .await
     }
 
-    /// The highest token that was proposed is above all that a majority knows of.
+    /// The highest token that was proposed is above all that a majority knows of; and above all that it has given back, for a
+    /// server that hears of that too late must not take the lease for it.
     pub(crate) fn claim(&self) -> Claim {
+        let unused = FencingToken(self.given_back.0 + 1);
         Claim {
             key: self.key.clone(),
             request: self.request.id,
-            token: self.votes().map(|(_, vote)| vote.token).max().unwrap_or_default(),
+            token: self.votes().map(|(_, vote)| vote.token).max().unwrap_or_default().max(unused),
             number: self.number(),
             owner: self.owner.clone(),
             secret: hex(&self.request.secret_hash.0),

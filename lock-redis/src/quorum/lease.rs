@@ -112,8 +112,8 @@ async fn hold(server: &Client, claim: &Claim, ttl_ms: u64, counts: bool) -> Resu
     held.map(|kept_ms| kept_ms.map(Duration::from_millis)).ok_or_else(|| server.strange(HOLD.name))
 }
 
-/// Ends what a request has on one server: its lease, where the token is given, else its vote. `for_good`: also its place
-/// in line, and whatever of it is still on its way.
+/// Ends what a request has on one server: its lease or its vote, up to this token. `for_good`: all that it has, also its place in
+/// line, and whatever of it is still on its way.
 pub(crate) async fn give_back(
     server: &Client,
     key: &LockKey,

@@ -16,6 +16,9 @@
 //! one another. A renewal counts when a majority *still* has the lease; what others have lost is given to them after
 //! that, and never makes a majority.
 //!
+//! What a client gives back so as to ask again may come late, as any message: so it names its token, and ends nothing above it,
+//! and the client holds under none up to it.
+//!
 //! # Why tokens grow, also from one majority to another
 //! Each server keeps the highest token it has held a lease under, and holds none under a lower one, nor under the same one for
 //! another request. So all leases that a server has ever held are in the order of their tokens. Of two grants that counted, the

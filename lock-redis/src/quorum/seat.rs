@@ -59,14 +59,20 @@ pub(crate) struct InLine {
 type Line = Arc<Mutex<Option<InLine>>>;
 
 impl Seat {
-    /// Asks for the server's vote. `gives_back`: the one that it has, first; then the request stands at the end of the line.
-    pub(crate) fn seek(server: &Arc<Client>, key: &LockKey, request: &Request, gives_back: bool) -> Self {
+    /// Asks for the server's vote. `gives_back`: the token of the one that it has, first; then the request stands at the end of the
+    /// line.
+    pub(crate) fn seek(
+        server: &Arc<Client>,
+        key: &LockKey,
+        request: &Request,
+        gives_back: Option<FencingToken>,
+    ) -> Self {
         let line = Line::default();
         let (server, key, request) = (Arc::clone(server), key.clone(), request.clone());
         let told = Arc::clone(&line);
         let run = Box::pin(async move {
-            if gives_back {
-                give_back(&server, &key, request.id, None, false).await?;
+            if gives_back.is_some() {
+                give_back(&server, &key, request.id, gives_back, false).await?;
             }
             vote(&server, &key, &request, &told).await
         });
@@ -77,7 +83,7 @@ impl Seat {
     pub(crate) fn come_back(&mut self, server: &Arc<Client>, key: &LockKey, request: &Request) {
         let Self::Resting { trouble, number, .. } = self else { return };
         let (before, number) = (trouble.take(), *number);
-        *self = Self::seek(server, key, &Request { number, ..request.clone() }, false);
+        *self = Self::seek(server, key, &Request { number, ..request.clone() }, None);
         if let Self::Seeking(seeking) = self {
             seeking.before = before;
         }

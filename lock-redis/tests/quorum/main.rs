@@ -5,5 +5,6 @@
 
 mod conformance;
 mod faults;
+mod late;
 mod majorities;
 mod site;

@@ -1,11 +1,8 @@
 //! Votes, tokens and leases from one majority to another, and what a minority may not do.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use lock_core::{
-    DistributedLock, DistributedLockExt, Entered, FencingToken, Holder, Moment, Owner, Priority, Request, RequestId,
-    Secret,
-};
+use lock_core::{DistributedLockExt, Entered, FencingToken, Holder, Moment};
 use lock_redis::{RedisConfig, RedisLock};
 use tests::{
     probe::{READY_WITHIN, until},
@@ -14,12 +11,10 @@ use tests::{
     require,
 };
 
-use crate::site::{Fault, begin, client, end, field, hold, key, options, said, until_held_by, until_held_by_all};
-
-/// A client of one server alone.
-async fn of_one(quorum: &RedisQuorum, at: usize) -> Arc<dyn DistributedLock> {
-    client(format!("redis://127.0.0.1:{}", quorum.port(at))).await
-}
+use crate::site::{
+    Fault, begin, client, end, field, hold, key, knows_nothing, networks, of_one, options, said, until_held_by,
+    until_held_by_all,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minority_of_votes_is_given_back() {
@@ -40,19 +35,6 @@ async fn a_minority_of_votes_is_given_back() {
         rival.release().await.unwrap();
     }
     waiter.await.unwrap().release().await.unwrap();
-}
-
-/// A request of a client that has seen no token before.
-fn knows_nothing(id: u128) -> Request {
-    Request {
-        id: RequestId(id),
-        owner: Owner::current("knows nothing"),
-        priority: Priority::Normal,
-        ttl: Duration::from_secs(10),
-        floor: FencingToken(0),
-        secret_hash: Secret::random().unwrap().hash(),
-        number: None,
-    }
 }
 
 /// The clock of the first server is far ahead, and then it is gone: what it has proposed is known to the others.
@@ -106,13 +88,6 @@ async fn a_server_grants_nothing_beside_a_lease_that_it_has_forgotten() {
     let text = said(&lock.acquire(&key(), &options()).await.unwrap_err());
     assert!(text.contains("is new or has lost its data") && text.contains("cannot be reached"), "{text}");
     assert!(text.contains(&format!("redis://127.0.0.1:{}/0", quorum.port(1))), "{text}");
-}
-
-/// Networks to the servers, and the URL of their far ends.
-fn networks(quorum: &mut RedisQuorum) -> (Vec<Proxy>, String) {
-    let networks: Vec<Proxy> = (0..quorum.len()).map(|at| Proxy::to(&quorum.server(at).socket())).collect();
-    let places: Vec<String> = networks.iter().map(|network| format!("127.0.0.1:{}", network.port())).collect();
-    (networks, format!("redis+quorum://{}", places.join(",")))
 }
 
 /// M. Kleppmann's second case: the clock of one server leaps, and the lease ends there, and there alone.

@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use lock_core::{
-    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, LockKey, Registry, StoreConfig,
+    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, LockKey, Owner, Priority,
+    Registry, Request, RequestId, Secret, StoreConfig,
 };
 use lock_redis::RedisLock;
 use tests::{
     probe::{READY_WITHIN, until},
+    proxy::Proxy,
     redis_quorum::RedisQuorum,
 };
 
@@ -36,6 +38,31 @@ pub(crate) fn options() -> AcquireOptions {
 
 pub(crate) async fn hold(lock: &Arc<dyn DistributedLock>) -> Guard {
     lock.acquire(&key(), &options()).await.unwrap()
+}
+
+/// A client of one server alone.
+pub(crate) async fn of_one(quorum: &RedisQuorum, at: usize) -> Arc<dyn DistributedLock> {
+    client(format!("redis://127.0.0.1:{}", quorum.port(at))).await
+}
+
+/// A request of a client that has seen no token before.
+pub(crate) fn knows_nothing(id: u128) -> Request {
+    Request {
+        id: RequestId(id),
+        owner: Owner::current("knows nothing"),
+        priority: Priority::Normal,
+        ttl: Duration::from_secs(10),
+        floor: FencingToken(0),
+        secret_hash: Secret::random().unwrap().hash(),
+        number: None,
+    }
+}
+
+/// Networks to the servers, and the URL of their far ends.
+pub(crate) fn networks(quorum: &mut RedisQuorum) -> (Vec<Proxy>, String) {
+    let networks: Vec<Proxy> = (0..quorum.len()).map(|at| Proxy::to(&quorum.server(at).socket())).collect();
+    let places: Vec<String> = networks.iter().map(|network| format!("127.0.0.1:{}", network.port())).collect();
+    (networks, format!("redis+quorum://{}", places.join(",")))
 }
 
 /// What one server has of the lock's record.
