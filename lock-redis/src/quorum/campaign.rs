@@ -1,11 +1,6 @@
 //! One request on its way to a majority: where it stands on each server, and what it does about it.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{sync::Arc, task::Poll, time::Duration};
 
 use lock_core::{FencingToken, Lease, LockKey, Moment, Place, Request, background};
 
@@ -14,6 +9,7 @@ use crate::{
     quorum::{
         Servers,
         lease::{Claim, Round},
+        patience::{Patience, random},
         seat::{self, Seat, Vote},
     },
     waiting::{OUTAGE_MAX, hex},
@@ -21,11 +17,6 @@ use crate::{
 
 /// A vote ends after this, unless its request comes to a majority: what a client costs the others that dies in between.
 const VOTE: Duration = Duration::from_secs(2);
-
-/// How long votes that are no majority are kept when the first server's is among them. For each server before the first one that
-/// has voted it is a third of that: of all that have a part of the votes, one outlasts the others and gets theirs.
-const PATIENCE: Duration = Duration::from_millis(300);
-const PATIENCE_MIN: Duration = Duration::from_millis(10);
 
 /// How long a server that gave an error is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -46,8 +37,7 @@ pub(crate) struct Campaign {
     ttl: Duration,
     owner: String,
     seats: Vec<Seat>,
-    /// Since when it has votes, and how much longer than others it keeps them; random, so that two do not move in step.
-    voted: Option<(Moment, f64)>,
+    patience: Patience,
     /// The highest token under which it has given a vote or a lease back.
     given_back: FencingToken,
     /// Since when no majority could be asked.
@@ -79,9 +69,9 @@ impl Campaign {
         let (key, ttl) = (key.clone(), request.ttl);
         let request = Request { ttl: ttl.min(VOTE), ..request.clone() };
         let seats = servers.clients.iter().map(|server| Seat::seek(server, &key, &request, None)).collect();
-        let (voted, failing_since, young, told) = (None, None, None, Place { ahead: 0 });
-        let given_back = FencingToken(0);
-        Ok(Self { servers, key, request, ttl, owner, seats, voted, given_back, failing_since, young, told })
+        let (patience, given_back) = (Patience::default(), FencingToken(0));
+        let (failing_since, young, told) = (None, None, Place { ahead: 0 });
+        Ok(Self { servers, key, request, ttl, owner, seats, patience, given_back, failing_since, young, told })
     }
 
     /// The lease if a majority votes for it at once; else its place in line, and the number of its ticket.
@@ -199,19 +189,14 @@ impl Campaign {
 
     /// When votes that are no majority are given back.
     fn gives_back_at(&self) -> Option<Moment> {
-        let ((since, longer), (first, _)) = (self.voted?, self.votes().next()?);
-        let patience = PATIENCE.mul_f64(1.0 / 3_f64.powi(i32::try_from(first).unwrap_or(i32::MAX))).max(PATIENCE_MIN);
-        Some(since + patience.mul_f64(1.0 + longer / 2.0))
+        let (first, _) = self.votes().next()?;
+        self.patience.ends_at(first)
     }
 
     /// Comes back to servers it has left alone, and gives back votes that have not become a majority.
     fn attend(&mut self) {
         let votes = self.votes().count();
-        if votes == 0 {
-            self.voted = None;
-        } else if self.voted.is_none() {
-            self.voted = Some((Moment::now(), random()));
-        }
+        self.patience.note(votes);
         let is_too_few = votes < self.servers.majority();
         let gives_back = is_too_few && self.gives_back_at().is_some_and(Moment::is_past);
         for (seat, server) in self.seats.iter_mut().zip(&self.servers.clients) {
@@ -227,7 +212,7 @@ impl Campaign {
             }
         }
         if gives_back {
-            self.voted = None;
+            self.patience = Patience::default();
         }
     }
 
@@ -306,9 +291,4 @@ impl Campaign {
         }
         Err(self.trouble())
     }
-}
-
-/// From 0 to 1.
-fn random() -> f64 {
-    RandomState::new().hash_one(Moment::now()) as f64 / u64::MAX as f64
 }

@@ -51,6 +51,7 @@ mod campaign;
 mod gathering;
 mod lease;
 mod observe;
+mod patience;
 mod seat;
 
 use std::sync::Arc;
