@@ -38,6 +38,8 @@
 //! Each server has a line of its own, with priority and aging. They agree unless requests come at the same moment or a server
 //! was away; then the votes are split, somebody gives back, and who stood first may go second. So no order is promised.
 //!
+//! `tests/quorum_model` explores votes, tokens and leases in every order of their steps and faults.
+//!
 //! # Sources
 //! Majorities of independent servers, the validity as ttl - elapsed - drift, and giving a minority back: Redlock (S. Sanfilippo,
 //! redis.io, "Distributed locks with Redis"); that it needs a fencing token, which it has not: M. Kleppmann, "How to do distributed
