@@ -30,7 +30,12 @@ use ui::Ui;
 
 /// Runs the program with these arguments, the program's name first. Prints; never exits the process.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitStatus {
-    let argv: Vec<OsString> = argv.into_iter().collect();
+    let status = run_command(argv.into_iter().collect());
+    runtime::drain();
+    status
+}
+
+fn run_command(argv: Vec<OsString>) -> ExitStatus {
     let (global, request) = match parse(&argv) {
         Ok(parsed) => parsed,
         Err(refused) => return usage::show(&refused, &argv),

@@ -31,7 +31,7 @@ pub trait DistributedLockExt {
     ///
     /// # Cancel safety
     /// May be dropped at any point: no ticket, no lease and no lost wake-up is left behind, also when the grant is
-    /// already in flight.
+    /// already in flight. Before its process ends, see [`background::drained`].
     async fn acquire(&self, key: &LockKey, options: &AcquireOptions) -> Result<Guard, Error>;
 
     /// Takes `key` only if it is free now; `None` if it is not.

@@ -12,12 +12,13 @@ use crate::background;
 /// background runtime.
 ///
 /// Backends on files finish here and now, so their lock is free when the drop returns, also right before a process exits.
+/// For the others, who is about to exit waits for [`background::drained`].
 pub(crate) fn finish(future: impl Future<Output = ()> + Send + 'static) {
     let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
     let run = match background::poll_once(future.as_mut()) {
         Ok(Poll::Ready(())) => Ok(()),
         // Polled again by its new task at once, which replaces the waker that woke nobody.
-        Ok(Poll::Pending) => background::spawn(future),
+        Ok(Poll::Pending) => background::carry_on(future),
         Err(error) => Err(error),
     };
     if let Err(error) = run {

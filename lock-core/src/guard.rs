@@ -12,7 +12,8 @@ use crate::{
 /// that is out of order.
 const RELEASE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// A held lease. While it lives, nobody else holds the key; dropping it releases.
+/// A held lease. While it lives, nobody else holds the key; dropping it releases. Where the store answers by messages, the
+/// drop only begins that: before a process ends it waits for [`background::drained`], or the lease stays to its end.
 ///
 /// The lease is renewed and checked in the background. [`Guard::lost`] resolves, and [`Guard::check`] fails, no later
 /// than the instant the lease stops being safe by the local clock that counts suspend.
@@ -223,7 +224,7 @@ async fn end(watch: &LeaseWatch) -> Result<(), Error> {
 
 /// Tries again: whether an inheritor is at work is unknown, and a lease that is kept for that must not be kept for ever.
 fn release_later(watch: Arc<LeaseWatch>) {
-    let again = background::spawn(async move {
+    let again = background::carry_on(async move {
         let guard = Guard::new(watch);
         let _no_timer = background::sleep_until(Moment::now() + RELEASE_AGAIN_AFTER).await;
         drop(guard);

@@ -61,6 +61,11 @@ impl RedisQuorum {
         &mut self.members[at].0
     }
 
+    /// Its servers, for who goes to them another way.
+    pub fn into_servers(self) -> Vec<RedisServer> {
+        self.members.into_iter().map(|(server, _)| server).collect()
+    }
+
     /// Runs one command on each of the servers `at`, as an operator would.
     ///
     /// # Panics

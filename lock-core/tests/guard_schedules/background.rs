@@ -13,6 +13,10 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Result
     Ok(())
 }
 
+pub(crate) fn carry_on(future: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    spawn(future)
+}
+
 pub(crate) fn poll_once(future: Pin<&mut (dyn Future<Output = ()> + Send)>) -> Result<Poll<()>, Error> {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending if Mistake::ReleaseIsDropped.is_made() => Ok(Poll::Ready(())),
