@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use lock_core::{Error, LockKey, Operation};
+use lock_core::{Error, FencingToken, LockKey, LossReason, Operation};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::config::{Address, RedisConfig};
@@ -152,6 +152,8 @@ pub(crate) enum Trouble {
     Strange { server: String, script: &'static str },
     #[error("a ttl must be between {:.1} s and {:.0} s, this one has {:.3} s", min.as_secs_f64(), max.as_secs_f64(), ttl.as_secs_f64())]
     Ttl { ttl: Duration, min: Duration, max: Duration },
+    #[error("the lease under token {0} was broken before its request knew of it")]
+    Broken(FencingToken),
     #[error("the request was withdrawn while it was on its way")]
     Withdrawn,
     #[error("this request has no place in line")]
@@ -177,6 +179,7 @@ impl Trouble {
     pub(crate) fn of_key(self, operation: Operation, key: LockKey, store: String) -> Error {
         match self {
             Self::Full { waiting, max } => Error::QueueFull { key, waiting, max },
+            Self::Broken(token) => Error::Lost { key, token, reason: LossReason::Broken },
             trouble => trouble.of(operation, key.to_string(), store),
         }
     }

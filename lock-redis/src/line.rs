@@ -2,11 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
-use lock_core::{Lease, LockKey, Moment, Place, Request, RequestId, Sweep};
+use lock_core::{FencingToken, Lease, LockKey, Moment, Place, Request, RequestId, Sweep};
 use tokio::sync::Notify;
 
 /// The longest silence of a waiter. The server takes one that would be next for dead after 2 s, and a lost wake-up costs
@@ -26,6 +29,8 @@ pub(crate) struct Waiter {
     pub(crate) request: Request,
     /// Rung when there is something to see: a wake-up, an answer that another waiter has fetched.
     pub(crate) ring: Notify,
+    /// How often it was sent and not answered: each of these copies may come yet.
+    unanswered: AtomicU32,
     news: Mutex<News>,
 }
 
@@ -44,6 +49,8 @@ pub(crate) struct News {
     pub(crate) waits: bool,
     /// The lease that was taken up for it.
     pub(crate) lease: Option<Lease>,
+    /// The token of a lease that was broken before it was taken up.
+    pub(crate) broken: Option<FencingToken>,
     /// The server knows it no more.
     pub(crate) missing: bool,
     /// Since when the server could not be asked.
@@ -56,7 +63,8 @@ impl Line {
     }
 
     /// Before the request is sent: a wake-up may come before its answer is read.
-    pub(crate) fn add(&self, key: &LockKey, request: &Request, sweep: Sweep) -> Arc<Waiter> {
+    /// `sent_unseen`: what carries it may send copies of its own.
+    pub(crate) fn add(&self, key: &LockKey, request: &Request, sweep: Sweep, sent_unseen: bool) -> Arc<Waiter> {
         let pause = sweep.first.min(PAUSE_MAX);
         let news = News {
             number: 0,
@@ -65,11 +73,13 @@ impl Line {
             pause,
             waits: false,
             lease: None,
+            broken: None,
             missing: false,
             failing_since: None,
         };
         let (key, request) = (key.clone(), request.clone());
-        let waiter = Arc::new(Waiter { key, ring: Notify::new(), news: Mutex::new(news), request });
+        let unanswered = AtomicU32::new(sent_unseen.into());
+        let waiter = Arc::new(Waiter { key, ring: Notify::new(), unanswered, news: Mutex::new(news), request });
         self.waiters().insert(waiter.request.id, Arc::clone(&waiter));
         waiter
     }
@@ -117,6 +127,16 @@ impl Line {
 }
 
 impl Waiter {
+    /// Counts a sending; gives whether an earlier copy of it may come yet.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.unanswered.fetch_add(1, Ordering::Relaxed) > 0
+    }
+
+    /// The one sent last was answered.
+    pub(crate) fn is_answered(&self) {
+        self.unanswered.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn news(&self) -> MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }

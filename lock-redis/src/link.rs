@@ -64,11 +64,21 @@ impl Link {
         keys: &Keys,
         arguments: &[impl ToRedisArgs + Sync],
     ) -> Result<Answer, Trouble> {
+        self.call_with(script, keys, || arguments).await
+    }
+
+    /// As [`Link::call`], with arguments that are asked for anew each time it is sent.
+    pub(crate) async fn call_with<'a, A: ToRedisArgs + Sync + 'a>(
+        &self,
+        script: &'static LuaScript,
+        keys: &Keys,
+        arguments: impl Fn() -> &'a [A],
+    ) -> Result<Answer, Trouble> {
         let (mut attempt, begun) = (1, Moment::now());
         loop {
             let live = self.connecting.live().await?;
             let sent = Moment::now();
-            let answer = run(live.connection.clone(), script, keys, arguments);
+            let answer = run(live.connection.clone(), script, keys, arguments());
             let failure = match in_time(&self.config, answer).await {
                 Ok(Ok(value)) => return Ok(Answer { value, sent, live }),
                 Ok(Err(error)) if error.is_unrecoverable_error() => self.failed(error, script.name),

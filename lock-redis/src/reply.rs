@@ -21,6 +21,10 @@ pub(crate) enum Standing {
     Full {
         waiting: usize,
     },
+    /// It has a lease that somebody has broken already.
+    Broken {
+        token: FencingToken,
+    },
     Withdrawn,
     Missing,
 }
@@ -39,6 +43,7 @@ impl Standing {
                 holder_ends: ends.parse().ok().map(Duration::from_millis),
             }),
             ["full", waiting] => Some(Self::Full { waiting: waiting.parse().ok()? }),
+            ["broken", token] => Some(Self::Broken { token: FencingToken(token.parse().ok()?) }),
             ["withdrawn"] => Some(Self::Withdrawn),
             ["missing"] => Some(Self::Missing),
             _ => None,

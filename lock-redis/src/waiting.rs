@@ -6,6 +6,7 @@ use lock_core::{Entered, FencingToken, Lease, Moment, Priority, Request, Ticket,
 
 use crate::{
     backend::{Client, renewal},
+    config::Address,
     deadline::{deadline, ttl_ms},
     error::Trouble,
     keys::Keys,
@@ -24,7 +25,9 @@ const BATCH_MAX: usize = 500;
 
 impl Client {
     pub(crate) async fn enter(&self, key: &lock_core::LockKey, request: &Request) -> Result<Entered, Trouble> {
-        let waiter = self.line.add(key, request, self.link.config.sweep);
+        // The redis crate sends to the nodes of a Cluster again by itself.
+        let sent_unseen = matches!(self.link.config.address, Address::Cluster { .. });
+        let waiter = self.line.add(key, request, self.link.config.sweep, sent_unseen);
         let entered = self.enter_as(&waiter, request.number).await;
         if !matches!(entered, Ok(Entered::Queued(..))) {
             self.line.remove(request.id);
@@ -35,7 +38,7 @@ impl Client {
     async fn enter_as(&self, waiter: &Waiter, number: Option<u64>) -> Result<Entered, Trouble> {
         let Waiter { key, request, .. } = waiter;
         let owner = serde_json::to_string(&request.owner).map_err(|_| self.strange(ENTER.name))?;
-        let arguments = [
+        let first = [
             request.id.to_string(),
             class_of(request.priority).to_string(),
             ttl_ms(request.ttl)?.to_string(),
@@ -45,8 +48,13 @@ impl Client {
             self.channel.clone(),
             number.map(|number| number.to_string()).unwrap_or_default(),
             self.link.config.queue_max.to_string(),
+            String::new(),
         ];
-        let answer = self.link.call(&ENTER, &Keys::of(&self.link.config, key), &arguments).await?;
+        let mut again = first.clone();
+        again[first.len() - 1] = "1".to_owned();
+        let arguments = || if waiter.is_sent() { &again[..] } else { &first[..] };
+        let answer = self.link.call_with(&ENTER, &Keys::of(&self.link.config, key), arguments).await?;
+        waiter.is_answered();
         match Standing::read(&answer.value) {
             Some(Standing::Granted { token, number }) => {
                 self.is_kept(&answer, waiter, token).await?;
@@ -56,6 +64,7 @@ impl Client {
                 waiter.hear(number, place, holder_ends);
                 Ok(Entered::Queued(Ticket { key: key.clone(), request: request.id, number }, place))
             }
+            Some(Standing::Broken { token }) => Err(Trouble::Broken(token)),
             Some(Standing::Full { waiting }) => Err(Trouble::Full { waiting, max: self.link.config.queue_max }),
             Some(Standing::Withdrawn) => Err(Trouble::Withdrawn),
             Some(Standing::Missing) | None => Err(self.strange(ENTER.name)),
@@ -68,14 +77,17 @@ impl Client {
         let _listening = waiter.listen();
         let told = waiter.news().place;
         loop {
-            let (lease, missing, place, due, failing) = {
+            let (lease, broken, missing, place, due, failing) = {
                 let mut news = waiter.news();
-                let missing = std::mem::take(&mut news.missing);
-                (news.lease.take(), missing, news.place, news.due, news.failing_since.is_some())
+                let (broken, missing) = (news.broken.take(), std::mem::take(&mut news.missing));
+                (news.lease.take(), broken, missing, news.place, news.due, news.failing_since.is_some())
             };
             if let Some(lease) = lease {
                 self.line.remove(ticket.request);
                 return Ok(Waited::Granted(lease));
+            }
+            if let Some(token) = broken {
+                return Err(Trouble::Broken(token));
             }
             if missing {
                 if let Some(lease) = self.enter_again(&waiter, until).await? {
@@ -157,6 +169,7 @@ impl Client {
                     let mut news = waiter.news();
                     (news.lease, news.failing_since) = (Some(lease(waiter, token, number, answer.sent)), None);
                 }
+                Standing::Broken { token } => waiter.news().broken = Some(token),
                 // It stays the holder, and is asked again for as long as an outage is borne.
                 Standing::Granted { .. } => waiter.fails(),
                 Standing::Queued { number, place, holder_ends } => waiter.hear(number, place, holder_ends),

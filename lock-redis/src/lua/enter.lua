@@ -2,20 +2,28 @@
 -- after a lost answer and is answered as it stands now.
 --
 -- ARGV: request, class, ttl in ms, floor, secret hash, owner, channel to be woken on, number to come back with or '',
---       longest line.
--- Gives { 'granted', token, number }, { 'queued', number, ahead, ms until the holder's end or -1 },
---       { 'full', how many wait }, or { 'withdrawn' } for a request that left before it came.
-local request, ttl = ARGV[1], ARGV[3]
+--       longest line, '1' when an earlier copy of this very request may come yet, else ''.
+-- Gives { 'granted', token, number }, { 'broken', token } for a lease that was broken before its request knew of it,
+--       { 'queued', number, ahead, ms until the holder's end or -1 }, { 'full', how many wait }, or { 'withdrawn' } for a
+--       request that was over before it came.
+local request, ttl, copies = ARGV[1], ARGV[3], ARGV[10] == '1' and '1' or nil
 if redis.call('HEXISTS', WAITERS, request) == 1 then
   redis.call('ZADD', HEARD, text(NOW), request)
 end
 local held = settle()
 if held and held.request == request then
+  if copies then
+    redis.call('HSET', LOCK, 'copies', copies)
+  end
   return take(held)
 end
 local known = redis.call('HGET', WAITERS, request)
 if known then
   known = cjson.decode(known)
+  if copies and not known.copies then
+    known.copies = copies
+    redis.call('HSET', WAITERS, request, cjson.encode(known))
+  end
   return standings(held)(known.class, tonumber(known.number), request)
 end
 if redis.call('ZSCORE', GONE, request) then
@@ -36,7 +44,7 @@ if number == next then
 end
 local class = tonumber(ARGV[2])
 local asked = { class = class, number = text(number), ttl = ttl, floor = ARGV[4], secret = ARGV[5], owner = ARGV[6],
-  wake = ARGV[7], since = text(NOW_US) }
+  wake = ARGV[7], since = text(NOW_US), copies = copies }
 if not held then
   return { 'granted', grant(request, asked, false), asked.number }
 end

@@ -18,10 +18,8 @@ end
 local left = over and leave(request)
 local held = recorded()
 local had = held and held.request == request and (over or greater(held.token, token) == token)
-if over and not (had and token ~= '0') then
-  -- What was sent before and comes after this is refused; longer than any client tries to deliver one request.
-  redis.call('ZREMRANGEBYSCORE', GONE, '-inf', text(NOW - 60000))
-  redis.call('ZADD', GONE, text(NOW), request)
+if over and not (had and token ~= '0' and not held.copies) then
+  refuse_copies(request)
 end
 if had then
   clear()

@@ -5,7 +5,7 @@
 -- ARGV: request, token, ttl in ms, number, owner, secret hash, '1' when a majority has it already: then a lease under a lower
 -- token is not held by anybody else, and is what this server had when it went away. One more key behind those of the lock: SERVER.
 -- Gives { 'held', for how many ms this server has kept locks }, { 'taken' } (a lease of another request is here, or a later one
--- was), or { 'over' } (it was given back before).
+-- was, or this one is broken), or { 'over' } (it was given back before).
 local SERVER = KEYS[8] -- hash: since when this server has kept the locks of a quorum; it begins anew when it has lost its data
 
 local function higher(a, b)
@@ -30,20 +30,24 @@ local held = recorded()
 if held and held.ends > NOW and held.request ~= request and held.token == last and ARGV[7] ~= '1' then
   return { 'taken' }
 end
+local own = held and held.request == request and held.token == token
+-- It cannot be prolonged, so it does not count for as long as its holder would believe.
+if own and held.broken then
+  return { 'taken' }
+end
 if by ~= request then
   redis.call('HSET', LOCK, 'confirmed_was', last, 'confirmed_by_was', by or '')
 end
-leave(request)
-local own = held and held.request == request and held.token == token
+local asked = leave(request)
+local copies = asked and asked.copies or held and held.request == request and held.copies
 if held and not own then
   clear()
 end
 redis.call('HSET', LOCK, 'request', request, 'token', token, 'number', ARGV[4], 'owner', ARGV[5], 'secret', ARGV[6],
   'since', own and held.since or text(NOW_US), 'ttl', ttl, 'confirmed', token, 'confirmed_by', request,
-  'token_last', greater(redis.call('HGET', LOCK, 'token_last') or '0', token))
+  'token_last', greater(redis.call('HGET', LOCK, 'token_last') or '0', token), 'ends', text(NOW + tonumber(ttl)))
 redis.call('HDEL', LOCK, 'offered')
--- As with every renewal, a broken one is not prolonged.
-if not (own and held.broken) then
-  redis.call('HSET', LOCK, 'ends', text(NOW + tonumber(ttl)))
+if copies then
+  redis.call('HSET', LOCK, 'copies', copies)
 end
 return { 'held', text(NOW - tonumber(born)) }

@@ -11,10 +11,13 @@ local SILENT_HEAD = 2000
 -- Any other one after this; it may be slow, but then it is passed over, and keeps its number when it speaks again.
 local SILENT = 10000
 
--- A key that somebody holds or waits for is heard of every 600 ms: after a longer pause the server itself was away.
+-- A key that somebody holds or waits for is heard of every 600 ms: after a longer pause the server itself may have been away.
 local DEAF = 1200
+-- A request is refused for so long after it was withdrawn: longer than a network keeps a copy of it.
+local GONE_FOR = 300000
 
-local HELD = { 'request', 'token', 'number', 'owner', 'secret', 'since', 'ends', 'ttl', 'broken', 'offered' }
+-- `offered` is when, in ms, while its taker has not taken it up; `copies`: of its request a late copy may come yet.
+local HELD = { 'request', 'token', 'number', 'owner', 'secret', 'since', 'ends', 'ttl', 'broken', 'offered', 'copies' }
 
 -- A whole number as text; Lua would write 1e+15.
 local function text(number)
@@ -77,31 +80,47 @@ local function grant(request, asked, offered)
   redis.call('HSET', LOCK, 'request', request, 'token', token, 'number', asked.number,
     'owner', asked.owner, 'secret', asked.secret, 'since', text(NOW_US), 'ends', text(ends), 'ttl', asked.ttl)
   if offered then
-    redis.call('HSET', LOCK, 'offered', '1')
+    redis.call('HSET', LOCK, 'offered', text(NOW))
+  end
+  if asked.copies then
+    redis.call('HSET', LOCK, 'copies', '1')
   end
   return token
 end
 
--- Notes that the key is in use. Gives the moment from which on silence counts: when the server was back from the last pause in
--- which it has heard of nobody, for it was down or hung, another one had its place, or its clock was set ahead.
-local function listen()
-  local noted = redis.call('HMGET', LOCK, 'noted', 'back')
-  local last, back = tonumber(noted[1] or NOW), tonumber(noted[2] or 0)
+-- The last pause in which the server has heard of nobody: from when, and until when. It was down or hung, another one had its
+-- place, its clock was set ahead; or nobody was there.
+local function last_pause()
+  local noted = redis.call('HMGET', LOCK, 'noted', 'away', 'back')
+  local last, away, back = tonumber(noted[1] or NOW), tonumber(noted[2] or 0), tonumber(noted[3] or 0)
   if NOW - last > DEAF then
-    back = NOW
+    return last, NOW
   elseif back > NOW then
-    back = 0
+    return 0, 0
   end
-  redis.call('HSET', LOCK, 'noted', text(NOW), 'back', text(back))
-  return back
+  return away, back
+end
+
+-- Notes that the key is in use. Gives the last pause.
+local function listen()
+  local away, back = last_pause()
+  redis.call('HSET', LOCK, 'noted', text(NOW), 'away', text(away), 'back', text(back))
+  return away, back
+end
+
+-- From when the silence of one counts that was last heard of at `heard`: the pause is not its own, unless it was silent for
+-- `span` before. Else who is dead would live again with each one that comes by after a pause.
+local function silent_since(heard, span, away, back)
+  return heard > away - span and math.max(heard, back) or heard
 end
 
 -- The live lease. When there is none, the lock goes to the next live waiter, and only that one is woken.
 local function settle()
-  local back = listen()
+  local away, back = listen()
   local held = recorded()
   -- Nobody could take an offer up while the server was away.
-  if held and held.offered and held.ends < back + OFFER then
+  local offered = held and tonumber(held.offered)
+  if offered and offered > away - OFFER and held.ends < back + OFFER then
     held.ends = back + OFFER
     redis.call('HSET', LOCK, 'ends', text(held.ends))
   end
@@ -123,7 +142,7 @@ local function settle()
       return nil
     end
     local asked = leave(request)
-    if asked and math.max(asked.heard, back) > NOW - SILENT_HEAD then
+    if asked and silent_since(asked.heard, SILENT_HEAD, away, back) > NOW - SILENT_HEAD then
       pass_by(tonumber(asked.number))
       grant(request, asked, true)
       redis.call('PUBLISH', asked.wake, request)
@@ -134,23 +153,29 @@ end
 
 -- Removes the waiters that have been silent for too long.
 local function bury()
-  if listen() > NOW - SILENT then
-    return
-  end
-  for _, request in ipairs(redis.call('ZRANGEBYSCORE', HEARD, '-inf', text(NOW - SILENT))) do
+  local away, back = listen()
+  local last = back > NOW - SILENT and away - SILENT or NOW - SILENT
+  for _, request in ipairs(redis.call('ZRANGEBYSCORE', HEARD, '-inf', text(last))) do
     leave(request)
   end
 end
 
--- The holder takes its lease up: from now on for its full time. A broken one is not prolonged.
+-- Notes that a request is over: what was sent before and comes after this is refused.
+local function refuse_copies(request)
+  redis.call('ZREMRANGEBYSCORE', GONE, '-inf', text(NOW - GONE_FOR))
+  redis.call('ZADD', GONE, text(NOW), request)
+end
+
+-- A request takes its lease up: from now on for its full time. A broken one cannot be prolonged, so it is too late to begin.
 local function take(held)
+  if held.broken then
+    return { 'broken', held.token }
+  end
   if held.offered then
     redis.call('HDEL', LOCK, 'offered')
     redis.call('HSET', LOCK, 'since', text(NOW_US))
   end
-  if not held.broken then
-    redis.call('HSET', LOCK, 'ends', text(NOW + tonumber(held.ttl)))
-  end
+  redis.call('HSET', LOCK, 'ends', text(NOW + tonumber(held.ttl)))
   return { 'granted', held.token, held.number }
 end
 

@@ -1,7 +1,7 @@
 -- Says that waiters still wait, and takes up what was handed to them: the sweep of a process, in one batch for each key.
 --
--- ARGV: tickets, each as member(..) of queue.lua. Gives for each { 'granted', token, number }, { 'queued', number, ahead, ms
--- until the holder's end or -1 }, or { 'missing' } for one that has no place (any more): it was silent for too long, or the
+-- ARGV: tickets, each as member(..) of queue.lua. Gives for each { 'granted', token, number }, { 'broken', token }, { 'queued', number,
+-- ahead, ms until the holder's end or -1 }, or { 'missing' } for one that has no place (any more): it was silent for too long, or the
 -- store has lost its data.
 local heard, requests = {}, {}
 for at, ticket in ipairs(ARGV) do

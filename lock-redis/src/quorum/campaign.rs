@@ -273,10 +273,9 @@ impl Campaign {
     /// What keeps a majority from being asked.
     fn trouble(&self) -> Trouble {
         let said: Vec<Trouble> = self.seats.iter().filter_map(|seat| seat.trouble().cloned()).collect();
-        match said
-            .iter()
-            .find(|trouble| matches!(trouble, Trouble::Full { .. } | Trouble::Withdrawn | Trouble::Ttl { .. }))
-        {
+        match said.iter().find(|trouble| {
+            matches!(trouble, Trouble::Full { .. } | Trouble::Broken(_) | Trouble::Withdrawn | Trouble::Ttl { .. })
+        }) {
             Some(answer) => answer.clone(),
             None => self.servers.no_majority(said),
         }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod connecting;
+mod late;
 mod line;
 mod loss;
 mod site;
