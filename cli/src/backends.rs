@@ -14,7 +14,7 @@ pub(crate) use lock_redis as redis;
 use crate::{
     error::CommandError,
     gates::GuardedDesktop,
-    settings::{RedisSettings, Settings},
+    settings::{RedisSettings, Settings, without_password},
     ui::Talk,
 };
 
@@ -72,7 +72,9 @@ pub(crate) fn check_built(settings: &Settings) -> Result<(), CommandError> {
         | "rediss+cluster" | "redis+quorum" | "rediss+quorum" => {
             CommandError::not_built_as(format!("the backend `{}` is not built yet; built are {built}", wanted.scheme()))
         }
-        scheme => CommandError::config(format!("the backend `{scheme}` is unknown; built are {built}")),
+        scheme => {
+            CommandError::config(format!("the backend `{}` is unknown; built are {built}", without_password(scheme)))
+        }
     };
     Err(error.hint("choose one with --backend or `lock.backend`"))
 }

@@ -238,13 +238,54 @@ fn as_json(value: &Value) -> serde_json::Value {
 
 /// A URL without the password in it, to be shown.
 pub(crate) fn without_password(url: &str) -> String {
-    without_credentials(url).map_or_else(|| url.to_owned(), |bare| bare.replacen("://", "://***@", 1))
+    around_credentials(url).map_or_else(|| url.to_owned(), |(scheme, place)| format!("{scheme}***@{place}"))
 }
 
 /// The URL without user and password; `None` when it has neither.
 pub(crate) fn without_credentials(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    // A socket's path has no place for them. Else all up to the last `@` goes: a password may hold what it should not.
-    let (_, place) = rest.rsplit_once('@').filter(|_| !rest.starts_with('/'))?;
-    Some(format!("{scheme}://{place}"))
+    around_credentials(url).map(|(scheme, place)| format!("{scheme}{place}"))
+}
+
+/// What stands before and behind user and password: all up to the last `@`, as a password may hold what it should not. For
+/// Redis also where the URL is malformed, which its owner sees only when it is shown.
+fn around_credentials(url: &str) -> Option<(&str, &str)> {
+    let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || c == '+';
+    let (scheme, rest) = url.split_at(url.find(|c| !is_of_scheme(c))?);
+    let is_redis = scheme.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("redis"));
+    let colon_and_slashes = rest.len() - rest.trim_start_matches([':', '/']).len();
+    let has_place = match rest.strip_prefix("://") {
+        // A path has no place for them.
+        Some(path) if path.starts_with('/') => is_redis && !scheme.to_ascii_lowercase().ends_with("+unix"),
+        Some(_) => true,
+        None => is_redis && colon_and_slashes > 0,
+    };
+    let (_, place) = rest[colon_and_slashes..].rsplit_once('@').filter(|_| has_place)?;
+    Some((&url[..scheme.len() + colon_and_slashes], place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_hidden_wherever_it_stands() {
+        for (url, shown) in [
+            ("redis://u:s@h:7/3", "redis://***@h:7/3"),
+            ("redis://u:s@e/c?r#et@h", "redis://***@h"),
+            ("redis:u:s@h", "redis:***@h"),
+            ("rediss+quorum:/u:s@a,b", "rediss+quorum:/***@a,b"),
+            ("redis:///u:s@h", "redis:///***@h"),
+            ("REDIS:u:s@h", "REDIS:***@h"),
+            ("redis//u:s@h", "redis//***@h"),
+            ("redis+unix://u:s@h", "redis+unix://***@h"),
+            ("http://u:s@h", "http://***@h"),
+        ] {
+            assert_eq!(without_password(url), shown);
+            assert_eq!(without_credentials(url), Some(shown.replace("***@", "")));
+        }
+        for url in ["redis", "redis://h", "redis+unix:///run/a@b.sock", "file:/a@b", "file:///a@b", "sqlite:a@b", "a@b"]
+        {
+            assert_eq!((without_password(url).as_str(), without_credentials(url)), (url, None));
+        }
+    }
 }

@@ -181,3 +181,25 @@ fn init_writes_defaults_that_change_nothing_and_never_overwrites() {
     let left: Vec<_> = std::fs::read_dir(case.root()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["talkstick.toml"]);
 }
+
+#[test]
+fn a_password_in_a_url_is_shown_nowhere_even_where_the_url_is_malformed() {
+    for url in
+        ["redis://u:secret@h", "redis:u:secret@h", "redis:/u:secret@h", "redis//secret@h", "redis+unix:u:secret@h"]
+    {
+        let case = Case::new(["-vv", "config", "show"]).env("TALKSTICK__LOCK__BACKEND", url);
+        let shown = case.run();
+        assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+        assert!(shown.stdout.contains("***@h"), "{}", shown.stdout);
+        // None of these servers is there.
+        let status = case.again_here(["-vv", "status", "k"]).run();
+        let doctor = case.again_here(["-vv", "doctor"]).run();
+        assert_eq!((status.code, doctor.code), (Some(9), Some(9)));
+        let argv = Case::new(["--backend", url, "status", "k"]).run();
+        assert_eq!(argv.code, Some(2), "{url}");
+        assert!(argv.stderr.contains("must not carry a user or a password"), "{}", argv.stderr);
+        for ran in [shown, status, doctor, argv] {
+            assert!(!(ran.stdout + &ran.stderr).contains("secret"), "{url}");
+        }
+    }
+}
