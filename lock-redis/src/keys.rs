@@ -28,9 +28,16 @@ impl Keys {
     }
 }
 
-/// Matches the first key of every lock.
+/// Matches the first key of every lock. The prefix stands for itself, whatever signs of a pattern are in it.
 pub(crate) fn pattern(config: &RedisConfig) -> String {
-    format!("{}{{*}}:{}", config.prefix, PARTS[0])
+    let mut pattern = String::new();
+    for sign in config.prefix.chars() {
+        if matches!(sign, '*' | '?' | '[' | ']' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(sign);
+    }
+    pattern + "{*}:" + PARTS[0]
 }
 
 /// The lock that a name which fits [`pattern`] belongs to; `None` for inner gates and for what is not ours.

@@ -31,6 +31,8 @@ mod redis;
 mod redis_left_behind;
 #[cfg(all(target_os = "linux", feature = "redis"))]
 mod redis_quorum;
+#[cfg(all(target_os = "linux", feature = "redis"))]
+mod redis_says;
 #[cfg(target_os = "linux")]
 mod run_fixture;
 #[cfg(target_os = "linux")]
