@@ -53,15 +53,17 @@ impl Health {
     }
 }
 
-/// What a server keeps on disk, the worst first.
+/// What a server keeps on disk, what keeps the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Persistence {
     /// Nothing: a restart loses line and holders.
     Nothing,
     /// Snapshots: a crash loses what came after the last one.
     Snapshots,
-    /// A log of all changes.
+    /// A log of all changes: a crash loses the last second or two, or what `appendfsync` leaves to the system.
     Log,
+    /// A log of all changes, each on disk before it is answered (`appendfsync always`): nothing is lost.
+    LogBeforeAnswer,
 }
 
 impl RedisLock {
@@ -81,8 +83,8 @@ impl RedisLock {
         link.await_replicas(&probed, again).await.map_err(|trouble| self.not_open(trouble))
     }
 
-    /// Looks at the server's version, clock, persistence and eviction. Needs the right to INFO, and to CONFIG GET for the
-    /// snapshots.
+    /// Looks at the server's version, clock, persistence and eviction. Needs the rights to INFO and to
+    /// CONFIG GET.
     ///
     /// # Errors
     /// The server's.
@@ -129,23 +131,24 @@ impl RedisLock {
             round_trip,
             clock_ahead_us: there_us - middle_us,
             persistence: match line("aof_enabled")?.as_str() {
+                "1" if self.setting(node, "appendfsync").await? == "always" => Persistence::LogBeforeAnswer,
                 "1" => Persistence::Log,
-                _ if self.makes_snapshots(node).await? => Persistence::Snapshots,
+                _ if !self.setting(node, "save").await?.is_empty() => Persistence::Snapshots,
                 _ => Persistence::Nothing,
             },
             eviction: line("maxmemory_policy")?,
         })
     }
 
-    async fn makes_snapshots(&self, node: &Node) -> Result<bool, Trouble> {
+    async fn setting(&self, node: &Node, name: &str) -> Result<String, Trouble> {
         let mut question = redis::cmd("CONFIG");
-        question.arg("GET").arg("save");
+        question.arg("GET").arg(name);
         let answer = self.client.link.ask(node, question, "CONFIG GET").await?;
-        let rules = match &answer {
-            redis::Value::Map(entries) => entries.first().and_then(|(_, rules)| text(rules)),
+        let value = match &answer {
+            redis::Value::Map(entries) => entries.first().and_then(|(_, value)| text(value)),
             other => list(other).and_then(|parts| text(parts.get(1)?)),
         };
-        rules.map(|rules| !rules.is_empty()).ok_or_else(|| self.client.strange("CONFIG GET"))
+        value.map(str::to_owned).ok_or_else(|| self.client.strange("CONFIG GET"))
     }
 
     fn not_open(&self, trouble: Trouble) -> Error {

@@ -65,3 +65,29 @@ fn doctor_finds_the_one_server_of_a_quorum_that_has_two_votes() {
     let doctor = text(&doctor.stdout);
     assert!(doctor.contains("are one server, which has two votes"), "{doctor}");
 }
+
+/// A server without its data is noticed by the others, one with older data is not.
+#[test]
+fn doctor_warns_of_a_quorums_server_that_may_come_back_with_older_data() {
+    require!("redis-server", "redis-cli");
+    let mut quorum = RedisQuorum::start_old(3, &[]);
+    quorum.server(1).tell(&["CONFIG", "SET", "appendonly", "yes"]);
+    quorum.server(2).tell(&["CONFIG", "SET", "save", "3600 1"]);
+    let home = Home::new();
+    home.write("talkstick.toml", &format!("lock.backend = \"{}\"\n", quorum.url()));
+    let checks = || {
+        let doctor = text(&home.talkstick(&["--json", "doctor"]).output().unwrap().stdout);
+        let all = doctor.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let of_disk = all.filter(|check| check["check"].as_str().unwrap().starts_with("redis persistence ("));
+        of_disk.collect::<Vec<_>>()
+    };
+    let states = |checks: &[serde_json::Value]| {
+        checks.iter().map(|check| check["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let seen = checks();
+    assert_eq!(states(&seen), ["ok", "warn", "warn"], "{seen:?}");
+    assert!(seen[1]["advice"].as_str().unwrap().contains("appendfsync always"), "{seen:?}");
+    quorum.server(1).tell(&["CONFIG", "SET", "appendfsync", "always"]);
+    quorum.server(2).tell(&["CONFIG", "SET", "save", ""]);
+    assert_eq!(states(&checks()), ["ok", "ok", "ok"]);
+}

@@ -23,14 +23,14 @@ pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
     };
     let mut checks = match config.address {
         Address::Quorum { .. } => of_quorum(config.of_each_server()).await,
-        _ => of_server(config).await.0,
+        _ => of_server(config, persistence).await.0,
     };
     checks.extend(settings.lock.redis.password_files().filter_map(password_file));
     checks
 }
 
-/// The checks of one store, and what was seen of it.
-async fn of_server(config: RedisConfig) -> (Vec<Check>, Option<Health>) {
+/// The checks of one store, and what was seen of it. `persistence` judges what it keeps.
+async fn of_server(config: RedisConfig, persistence: fn(&Health) -> Check) -> (Vec<Check>, Option<Health>) {
     let lock = match RedisLock::open(config).await {
         Ok(lock) => lock,
         Err(error) => return (vec![Check::error("redis server", &error.into())], None),
@@ -58,7 +58,7 @@ async fn of_quorum(servers: Vec<RedisConfig>) -> Vec<Check> {
     let mut known: Vec<(String, Health)> = Vec::new();
     for config in servers {
         let name = config.address.to_string();
-        let (checks, health) = of_server(config).await;
+        let (checks, health) = of_server(config, persistence_in_quorum).await;
         all.extend(checks.into_iter().map(|check| Check { check: format!("{} ({name})", check.check), ..check }));
         let Some(health) = health else { continue };
         if let Some((other, _)) = known.iter().find(|(_, other)| other.run_id == health.run_id) {
@@ -91,15 +91,38 @@ fn server(health: &Health) -> Check {
 }
 
 fn persistence(health: &Health) -> Check {
-    let (seen, loses) = match health.persistence {
-        Persistence::Log => return Check::ok("redis persistence", "appendonly yes"),
-        Persistence::Snapshots => ("snapshots only", "a crash"),
-        Persistence::Nothing => ("none", "a restart"),
+    let seen = kept(health.persistence);
+    let loses = match health.persistence {
+        Persistence::Log | Persistence::LogBeforeAnswer => return Check::ok("redis persistence", seen),
+        Persistence::Snapshots => "a crash",
+        Persistence::Nothing => "a restart",
     };
     let advice = format!(
         "after {loses} who holds a lock is told at once, but for half a second two may hold it; set `appendonly yes`"
     );
     Check::warn("redis persistence", seen, advice)
+}
+
+/// One that comes back without data is noticed, and one that comes back with all of it is right. What is between is not noticed.
+fn persistence_in_quorum(health: &Health) -> Check {
+    let seen = kept(health.persistence);
+    match health.persistence {
+        Persistence::Nothing | Persistence::LogBeforeAnswer => Check::ok("redis persistence", seen),
+        Persistence::Snapshots | Persistence::Log => {
+            let advice = "after a crash it comes back with older data, which the quorum does not notice; set `appendonly yes` \
+                          with `appendfsync always`, or have it keep nothing (`appendonly no`, `save \"\"`)";
+            Check::warn("redis persistence", seen, advice)
+        }
+    }
+}
+
+const fn kept(persistence: Persistence) -> &'static str {
+    match persistence {
+        Persistence::Nothing => "none",
+        Persistence::Snapshots => "snapshots only",
+        Persistence::Log => "appendonly yes",
+        Persistence::LogBeforeAnswer => "appendonly yes, appendfsync always",
+    }
 }
 
 fn eviction(health: &Health) -> Check {
