@@ -142,7 +142,7 @@ pub enum LossReason {
     Broken,
     /// The store knows it no more, or it holds another owner's lease.
     Replaced,
-    /// The files or rows behind it were deleted or replaced.
+    /// What the store kept of it was deleted or replaced.
     StoreGone,
     /// The lease it was inherited from is lost.
     ParentLost,

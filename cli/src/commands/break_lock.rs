@@ -29,9 +29,16 @@ pub(crate) fn run(
     }
     if let Some(holder) = stopped {
         let pid = holder.pid;
-        ui.warn(&format!(
-            "{holder} is stopped, and lets go only when it runs again: continue it (kill -CONT {pid}), or break with --kill"
-        ));
+        ui.warn(&match ends_by_itself(&state) {
+            true => format!(
+                "{holder} is stopped: the lock passes on when it runs again (kill -CONT {pid}), or when its lease has ended \
+                 by itself"
+            ),
+            false => format!(
+                "{holder} is stopped, and lets go only when it runs again: continue it (kill -CONT {pid}), or break with \
+                 --kill"
+            ),
+        });
     }
     Ok(ExitStatus::SUCCESS)
 }
@@ -44,12 +51,18 @@ pub(super) fn stopped_holder(state: &KeyState) -> Option<&Owner> {
     }
 }
 
+/// Whether the lease ends unless its holder renews it. Then nobody need be killed, and nobody is.
+pub(super) const fn ends_by_itself(state: &KeyState) -> bool {
+    matches!(state.holder, Holder::Lease { expires_us: Some(_), .. })
+}
+
 fn explained(error: Error, key: &LockKey) -> CommandError {
     let hint = match &error {
         Error::NotHolder { .. } => {
             format!("`talkstick status {key}` shows the token of the holder; nothing was broken")
         }
-        Error::Unsupported { .. } => "nothing was broken; end the other program yourself".to_owned(),
+        // Why not, and what to do instead, it says itself.
+        Error::Unsupported { .. } => "nothing was broken".to_owned(),
         _ => "`talkstick doctor` checks the lock store".to_owned(),
     };
     CommandError::from(error).hint(hint)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deliver::SurfaceKind;
 use lock_core::{DistributedLock, Holder, KeyState, LockKey, wall_clock_us};
 
-use super::break_lock::stopped_holder;
+use super::break_lock::{ends_by_itself, stopped_holder};
 use crate::{
     ExitStatus, backends,
     error::CommandError,
@@ -90,6 +90,9 @@ fn print(state: &KeyState, ui: &mut Ui) {
 fn note(state: &KeyState) -> &'static str {
     let broken = matches!(state.holder, Holder::Lease { broken: true, .. });
     match (broken, stopped_holder(state).is_some()) {
+        (true, true) if ends_by_itself(state) => {
+            " (broken: it lets go when it runs again, or its lease ends by itself)"
+        }
         (true, true) => " (broken: it lets go when it runs again, or by `break --kill`)",
         (true, false) => " (broken: it was told to let go)",
         (false, _) => "",

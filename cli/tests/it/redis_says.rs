@@ -1,8 +1,9 @@
 //! What `status`, `break` and `doctor` say of locks on a Redis server.
 
+use rustix::process::Signal;
 use tests::{redis_server::RedisServer, require};
 
-use crate::run_fixture::{Home, text};
+use crate::run_fixture::{Home, Running, is_stopped, text, until};
 
 #[test]
 fn status_finds_locks_under_a_prefix_with_signs_of_a_pattern() {
@@ -21,4 +22,41 @@ fn status_finds_locks_under_a_prefix_with_signs_of_a_pattern() {
         let shown = text(&status.stdout);
         assert!(shown.contains("own: nobody holds it\n") && !shown.contains("of-other"), "{prefix}: {shown}");
     }
+}
+
+/// Where leases end by themselves nobody is killed, and nobody is told to kill.
+#[test]
+fn a_stopped_holder_is_no_reason_to_kill_where_its_lease_ends() {
+    require!("redis-server", "redis-cli");
+    let (home, server) = (Home::new(), RedisServer::start());
+    home.write("talkstick.toml", "");
+    let url = server.url();
+    let on_server = |args: &[&str]| home.talkstick(&[&["--backend", &url], args].concat());
+    let run = on_server(&["run", "--ttl", "60s", "k", "--", "sh", "-c", "echo $$ > child; exec sleep 60"]);
+    let run = Running({ run }.spawn().unwrap());
+    home.until_pid("child");
+    server.tell(&["HSET", "talkstick:{k}:lock", "since", "1700000000000000"]);
+    let doctor = text(&on_server(&["doctor"]).output().unwrap().stdout);
+    let token = json_of(&on_server(&["--json", "status", "k"]).output().unwrap().stdout)["holder"]["token"].to_string();
+    let root = home.path("").canonicalize().unwrap();
+    let advised = format!("`talkstick --root {} --backend {url} break k --token {token}`\n", root.display());
+    assert!(doctor.contains(&advised), "no {advised} in {doctor}");
+    run.signal(Signal::STOP);
+    until("run is stopped", || is_stopped(run.pid()));
+    let killing = on_server(&["break", "k", "--token", &token, "--kill"]).output().unwrap();
+    let refusal = text(&killing.stderr);
+    assert_eq!(killing.status.code(), Some(9), "{refusal}");
+    assert!(refusal.contains("break without --kill") && refusal.contains("nothing was broken\n"), "{refusal}");
+    let broken = on_server(&["break", "k", "--token", &token]).output().unwrap();
+    let said = text(&broken.stderr);
+    assert_eq!(broken.status.code(), Some(0), "{said}");
+    assert!(said.contains("or when its lease has ended by itself") && !said.contains("--kill"), "{said}");
+    let status = text(&on_server(&["status", "k"]).output().unwrap().stdout);
+    assert!(status.contains("(broken: it lets go when it runs again, or its lease ends by itself)"), "{status}");
+    run.signal(Signal::CONT);
+    assert_eq!(run.end_with_output().status.code(), Some(76));
+}
+
+fn json_of(bytes: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(bytes).unwrap()
 }

@@ -8,9 +8,10 @@ use lock_core::{DistributedLock, Holder, KeyState, LockKey, wall_clock_us};
 use super::Check;
 use crate::{
     backends::{self, Condition},
+    commands::break_lock::ends_by_itself,
     error::CommandError,
     gates::GuardedDesktop,
-    settings::Settings,
+    settings::{Settings, root::RootOrigin},
 };
 
 /// A delivery takes seconds; one lock held for longer than this deserves a look.
@@ -29,7 +30,7 @@ pub(super) async fn checks(settings: &Settings) -> Vec<Check> {
     match backends::known_keys(settings).await {
         Ok(keys) => {
             for key in keys {
-                checks.push(key_state(&lock, &key, "").await);
+                checks.push(key_state(&lock, &key, &named(settings)).await);
             }
         }
         Err(error) => checks.push(Check::error("locks", &error)),
@@ -44,11 +45,35 @@ async fn host_gates(lock: &Arc<dyn DistributedLock>, settings: &Settings) -> Vec
         Ok(gates) => {
             let mut checks = Vec::new();
             for gate in gates.iter().filter(|gate| gate.lock.to_string() != lock.to_string()) {
-                checks.push(key_state(&gate.lock, &gate.key, &format!(" --backend {}", gate.lock)).await);
+                checks.push(
+                    key_state(&gate.lock, &gate.key, &format!(" --backend {}", word(&gate.lock.to_string()))).await,
+                );
             }
             checks
         }
         Err(error) => vec![Check::error("gates of the desktop", &error)],
+    }
+}
+
+/// How the configured store is named on the command line: by what was named on this one.
+fn named(settings: &Settings) -> String {
+    let mut flags = String::new();
+    if settings.root.origin == RootOrigin::Named {
+        flags += &format!(" --root {}", word(&settings.root.path.display().to_string()));
+    }
+    let backend = settings.values.iter().find(|value| value.key == "lock.backend" && value.origin == "flag --backend");
+    if let Some(url) = backend.and_then(|value| value.value.as_str()) {
+        flags += &format!(" --backend {}", word(url));
+    }
+    flags
+}
+
+/// As one word of a shell's line.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:+,@%=".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }
 
@@ -93,9 +118,9 @@ fn advice(state: &KeyState, key: &LockKey, named: &str) -> Option<String> {
         Holder::Foreign { .. } => Some("if it does not let go, end that program; it cannot be broken".to_owned()),
         Holder::Lease { since_us, token, .. } => {
             let held = Duration::from_micros(wall_clock_us().saturating_sub(*since_us));
-            let advice = format!(
-                "if it is stuck: `talkstick{named} break {key} --token {token}`, with --kill as the last resort"
-            );
+            let last_resort = if ends_by_itself(state) { "" } else { ", with --kill as the last resort" };
+            let key = word(key.as_str());
+            let advice = format!("if it is stuck: `talkstick{named} break {key} --token {token}`{last_resort}");
             (held > HELD_LONG).then_some(advice)
         }
     }
