@@ -11,6 +11,8 @@ use lock_core::{DistributedLock, LockKey, Registry, StoreConfig};
 #[cfg(feature = "redis")]
 pub(crate) use lock_redis as redis;
 
+#[cfg(feature = "redis")]
+use crate::env_vars;
 use crate::{
     error::CommandError,
     gates::GuardedDesktop,
@@ -56,6 +58,16 @@ pub(crate) fn store_config(settings: &Settings) -> StoreConfig {
 pub(crate) async fn open(settings: &Settings) -> Result<Arc<dyn DistributedLock>, CommandError> {
     check_built(settings)?;
     Ok(registry(&settings.lock.redis).open(store_config(settings)).await?)
+}
+
+/// What else can be done about an error of a store, where the backend knows more than the error says.
+#[cfg_attr(not(feature = "redis"), allow(unused_variables, reason = "for that backend alone"))]
+pub(crate) fn advice(error: &lock_core::Error) -> Option<&'static str> {
+    #[cfg(feature = "redis")]
+    if env_vars::is_set(env_vars::HELD) && lock_redis::wants_password(error) {
+        return Some("`run` passes no password on to its command by the environment: set `redis.password_file`");
+    }
+    None
 }
 
 /// Refuses a backend that is not built in, without opening it.

@@ -127,7 +127,9 @@ impl From<lock_core::Error> for CommandError {
         };
         match kind {
             ErrorKind::Backend => {
-                Self::chain(kind, &error).hint("check the lock store, or choose another with --backend")
+                let advice = crate::backends::advice(&error);
+                Self::chain(kind, &error)
+                    .hint(advice.unwrap_or("check the lock store, or choose another with --backend"))
             }
             _ => Self::chain(kind, &error),
         }

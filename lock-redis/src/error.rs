@@ -208,6 +208,14 @@ impl Trouble {
         )
     }
 
+    fn is_want_of_password(&self) -> bool {
+        match self {
+            Self::NoPassword { .. } | Self::NoSentinelPassword { .. } => true,
+            Self::NoMajority { said, .. } => said.iter().any(Self::is_want_of_password),
+            _ => false,
+        }
+    }
+
     /// Whether a slot is between two nodes: a matter of moments, in which nothing was done.
     pub(crate) const fn is_move(&self) -> bool {
         matches!(self, Self::Moving { .. } | Self::Circle { .. })
@@ -254,6 +262,13 @@ impl Trouble {
             _ => Self::Refused { server, script, source: error },
         }
     }
+}
+
+/// Whether a server wants a password and was given none; of a quorum or its Sentinels, any of them.
+#[must_use]
+pub fn wants_password(error: &Error) -> bool {
+    let Error::Store { source, .. } = error else { return false };
+    source.downcast_ref::<Trouble>().is_some_and(Trouble::is_want_of_password)
 }
 
 /// What several servers said; each names itself.

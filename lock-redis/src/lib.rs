@@ -33,5 +33,6 @@ pub use backend::{RedisLock, SCHEMES};
 pub use config::{
     Address, PREFIX_BYTES_MAX, PREFIX_DEFAULT, Password, QUORUM_MIN, RedisConfig, TIMEOUT_DEFAULT, TlsFiles,
 };
+pub use error::wants_password;
 pub use health::{Health, Persistence};
 pub use quorum::QuorumLock;

@@ -16,7 +16,8 @@ the supervisor ended it, 126 and 127 as in shells.
 The command runs in a process group of its own and finds TALKSTICK_KEY, TALKSTICK_TOKEN (the fencing token),
 TALKSTICK_OWNER, TALKSTICK_DEADLINE (seconds since 1970; empty where leases do not expire) and TALKSTICK_HELD (a secret:
 talkstick below the command works under the same lease) in its environment. It inherits no lock file. Signals sent to
-talkstick go to the whole group; what the command leaves in the background when it ends is left alone.
+talkstick go to the whole group; what the command leaves in the background when it ends is left alone. A Redis password in
+the environment is not passed on: for talkstick below the command, set redis.password_file.
 
 When the lease is lost, or talkstick itself is killed, the group is ended (TERM, --grace, KILL) before the lock can pass
 on. A process that has left the group (setsid, a daemon) is out of reach.";

@@ -60,3 +60,28 @@ fn a_stopped_holder_is_no_reason_to_kill_where_its_lease_ends() {
 fn json_of(bytes: &[u8]) -> serde_json::Value {
     serde_json::from_slice(bytes).unwrap()
 }
+
+#[test]
+fn a_run_below_a_run_that_lacks_the_password_is_told_why() {
+    require!("redis-server", "redis-cli");
+    let (home, server) = (Home::new(), RedisServer::start_with(&["--requirepass", "secret-word"]));
+    let config = format!("lock.backend = \"{}\"\n", server.url());
+    home.write("talkstick.toml", &config);
+    let program = env!("CARGO_BIN_EXE_talkstick");
+    let nested = || {
+        let mut outer = home.talkstick(&["run", "k", "--", program, "run", "k", "--", "echo", "inner"]);
+        outer.env("TALKSTICK_REDIS_PASSWORD", "secret-word").output().unwrap()
+    };
+    let refused = nested();
+    let stderr = text(&refused.stderr);
+    assert_eq!((refused.status.code(), text(&refused.stdout).as_str()), (Some(69), ""), "{stderr}");
+    assert!(stderr.contains("`run` passes no password on"), "{stderr}");
+    home.write("password", "secret-word\n");
+    home.write("talkstick.toml", &format!("{config}redis.password_file = \"password\"\n"));
+    let ran = nested();
+    assert_eq!((ran.status.code(), text(&ran.stdout).as_str()), (Some(0), "inner\n"), "{}", text(&ran.stderr));
+    // Who is below no run has lost nothing.
+    home.write("talkstick.toml", &config);
+    let alone = home.run(&[], "true");
+    assert!(!text(&alone.stderr).contains("passes no password on"), "{}", text(&alone.stderr));
+}
