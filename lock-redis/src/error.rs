@@ -82,7 +82,7 @@ pub(crate) enum Trouble {
          replication), or lower `redis.wait_replicas`"
     )]
     TooFewReplicas { server: String, wanted: u32, have: i64 },
-    #[error("{server} runs version {version}; at least {VERSION_MIN} is needed")]
+    #[error("{server} runs version {version}; at least {VERSION_MIN} is needed: update it, or name another server")]
     TooOld { server: String, version: String },
     #[error("{server} is a node of a Cluster, where keys live on many nodes; use redis+cluster:// for it")]
     ClusterNode { server: String },

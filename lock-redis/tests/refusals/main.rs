@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod cluster;
+mod old_server;
 mod quorum;
 mod rights;
 mod sentinel;
