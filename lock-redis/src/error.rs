@@ -5,7 +5,10 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use lock_core::{Error, FencingToken, LockKey, LossReason, Operation};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use crate::config::{Address, RedisConfig};
+use crate::{
+    config::{Address, RedisConfig},
+    keys::as_pattern,
+};
 
 /// The oldest server that will do: what the scripts use is in it, and in Valkey.
 pub(crate) const VERSION_MIN: &str = "6.2";
@@ -227,7 +230,7 @@ impl Trouble {
         let is_cluster = matches!(config.address, Address::Cluster { .. });
         let what = error.detail().unwrap_or_default().to_owned();
         let not_permitted = |what: String| {
-            let needs = right_for(&what, &config.prefix);
+            let needs = right_for(&what, &as_pattern(&config.prefix));
             Self::NotPermitted { server: config.name(), user: user.clone(), what, needs }
         };
         match (error.kind(), error.code().unwrap_or_default()) {

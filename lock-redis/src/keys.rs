@@ -28,16 +28,21 @@ impl Keys {
     }
 }
 
-/// Matches the first key of every lock. The prefix stands for itself, whatever signs of a pattern are in it.
+/// Matches the first key of every lock.
 pub(crate) fn pattern(config: &RedisConfig) -> String {
+    format!("{}{{*}}:{}", as_pattern(&config.prefix), PARTS[0])
+}
+
+/// A text that stands for itself where a server takes a pattern.
+pub(crate) fn as_pattern(text: &str) -> String {
     let mut pattern = String::new();
-    for sign in config.prefix.chars() {
+    for sign in text.chars() {
         if matches!(sign, '*' | '?' | '[' | ']' | '\\') {
             pattern.push('\\');
         }
         pattern.push(sign);
     }
-    pattern + "{*}:" + PARTS[0]
+    pattern
 }
 
 /// The lock that a name which fits [`pattern`] belongs to; `None` for inner gates and for what is not ours.

@@ -102,3 +102,21 @@ async fn none_of_the_documented_rights_is_too_many_and_a_missing_one_is_named() 
         assert!(text.contains("ACL SETUSER talkstick "), "{missing}: {text}");
     }
 }
+
+/// What is named is what lets the user in: an ACL takes patterns, where a prefix may have signs of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_that_are_named_are_those_of_the_prefix() {
+    require!("redis-server", "redis-cli");
+    let (server, mut config) = with_user(&documented());
+    config.prefix = r"team[1]*\:".to_owned();
+    for wanted in ["&", "~"].map(|sign| sign.to_owned() + r"team\[1\]\*\\:*") {
+        let error = match RedisLock::open(config.clone()).await {
+            Ok(store) => store.check_rights().await.unwrap_err(),
+            Err(error) => error,
+        };
+        let text = said(&error);
+        assert!(text.contains(&format!("(ACL SETUSER talkstick {wanted})")), "{wanted}: {text}");
+        assert_eq!(server.tell(&["ACL", "SETUSER", "talkstick", &wanted]), "OK");
+    }
+    a_whole_life(config).await;
+}
