@@ -19,6 +19,8 @@ mod display_fixtures;
 #[cfg(target_os = "linux")]
 mod flood;
 #[cfg(target_os = "linux")]
+mod full_line;
+#[cfg(target_os = "linux")]
 mod input_boxes;
 #[cfg(target_os = "linux")]
 mod stacked;

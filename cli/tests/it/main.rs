@@ -37,6 +37,8 @@ mod redis_says;
 mod run_fixture;
 #[cfg(target_os = "linux")]
 mod run_foreign;
+#[cfg(all(target_os = "linux", feature = "redis"))]
+mod run_full_line;
 #[cfg(target_os = "linux")]
 mod run_json;
 #[cfg(target_os = "linux")]
