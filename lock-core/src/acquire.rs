@@ -70,12 +70,13 @@ async fn acquire_under(
     parents: Vec<Parent>,
 ) -> Result<Guard, Error> {
     if let Some(secret) = options.held.find(&lock.to_string(), key).map(|held| held.secret.hash()) {
-        if let Some(token) = lock.held_under(key, secret).await? {
+        if let Some(parent) = lock.held_under(key, secret).await? {
             let mut within = parents.clone();
-            within.push(Parent { key: key.clone(), secret, token });
+            within.push(Parent { key: key.clone(), secret, token: parent.token });
             let guard = Box::pin(acquire_under(lock, &key.inner_gate(), options, deadline, within)).await?;
             // The lease may have ended while we waited at its inner gate; then it gives no right any more.
-            if lock.held_under(key, secret).await? == Some(token) {
+            if let Some(now) = lock.held_under(key, secret).await?.filter(|now| now.token == parent.token) {
+                guard.ends_with_parent(parents.len(), now.deadline);
                 return Ok(guard);
             }
         }

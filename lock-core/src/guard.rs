@@ -96,7 +96,7 @@ impl Guard {
         self.watch().lock.to_string()
     }
 
-    /// When the lease ends unless renewed; `None` where leases end with their holder.
+    /// When the lease ends unless renewed, or one that it is inherited from does; `None` where leases end with their holder.
     #[must_use]
     pub fn deadline(&self) -> Option<Moment> {
         self.watch().deadline()
@@ -106,6 +106,11 @@ impl Guard {
     #[must_use]
     pub fn is_inherited(&self) -> bool {
         !self.watch().parents.is_empty()
+    }
+
+    /// The parent `at` this place, from the outermost on, lasts until then; so does this guard at most.
+    pub(crate) fn ends_with_parent(&self, at: usize, deadline: Option<Moment>) {
+        self.watch().ends_with_parent(at, deadline);
     }
 
     /// The file whose kernel lock is the lease, where there is one: who keeps a copy open keeps the lease.

@@ -61,7 +61,7 @@ pub use priority::{Priority, UnknownPriority};
 pub use private_folder::{is_private_folder, private_folder};
 pub use process::{ProcessStat, process_is_stopped, process_start, process_stat};
 pub use registry::{Opening, Registry, StoreConfig};
-pub use request::{Entered, Lease, Place, Renewed, Request, RequestId, Ticket, Waited};
+pub use request::{Entered, Lease, ParentLease, Place, Renewed, Request, RequestId, Ticket, Waited};
 pub use secret::{Secret, SecretHash};
 pub use stack::{Gate, Stack, StackGuard};
 pub use state::{Holder, KeyState, Waiter};

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    Capabilities, Entered, Error, FencingToken, KeyState, Lease, LockKey, Moment, Renewed, Request, RequestId,
-    SecretHash, Ticket, Waited,
+    Capabilities, Entered, Error, FencingToken, KeyState, Lease, LockKey, Moment, ParentLease, Renewed, Request,
+    RequestId, SecretHash, Ticket, Waited,
 };
 
 /// A store of locks that many owners share.
@@ -64,8 +64,8 @@ pub trait DistributedLock: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// The holder and the ordered queue, now.
     async fn inspect(&self, key: &LockKey) -> Result<KeyState, Error>;
 
-    /// Whether the lease whose secret has this hash holds `key` now and is not marked as broken, and if so its token.
-    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error>;
+    /// The lease whose secret has this hash, if it holds `key` now and is not marked as broken. Who works under it ends with it.
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Error>;
 
     /// Marks the lease `token` as broken: its holder sees the mark and lets go. With `kill`, where leases do not expire,
     /// also ends the proven holder on this host.

@@ -67,6 +67,24 @@ pub struct Lease {
     pub liveness: Option<Arc<File>>,
 }
 
+/// The lease that an inheritor works under, as the store has it now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParentLease {
+    /// Its fencing number.
+    pub token: FencingToken,
+    /// When it ends unless its holder renews it, by this host's clock: the sending of the question + what was left - margin.
+    /// `None` where leases do not expire.
+    pub deadline: Option<Moment>,
+}
+
+impl ParentLease {
+    /// A lease that ends with its holder.
+    #[must_use]
+    pub const fn without_end(token: FencingToken) -> Self {
+        Self { token, deadline: None }
+    }
+}
+
 /// The answer to `enter`.
 #[derive(Debug)]
 pub enum Entered {

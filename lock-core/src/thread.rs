@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Capabilities, DistributedLock, Entered, Error, FencingToken, Holder, KeyState, Lease, LockKey, LossReason, Moment,
-    Operation, Place, Renewed, Request, RequestId, SecretHash, Sweep, Ticket, Waited, Waiter, background,
+    Operation, ParentLease, Place, Renewed, Request, RequestId, SecretHash, Sweep, Ticket, Waited, Waiter, background,
     queue::{self, QUEUE_MAX, Standing},
     wall_clock_us,
 };
@@ -239,11 +239,11 @@ impl DistributedLock for ThreadLock {
         Ok(self.lines().entry(key.clone()).or_default().state(key))
     }
 
-    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Error> {
         let lines = self.lines();
         let held =
             lines.get(key).and_then(|line| line.holder.as_ref()).filter(|held| held.secret == secret && !held.broken);
-        Ok(held.map(|held| held.lease.token))
+        Ok(held.map(|held| ParentLease::without_end(held.lease.token)))
     }
 
     async fn break_lock(&self, key: &LockKey, token: FencingToken, kill: bool) -> Result<(), Error> {

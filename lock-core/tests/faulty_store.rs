@@ -15,8 +15,8 @@ use std::{
 use async_trait::async_trait;
 use lock_core::{
     AcquireOptions, Capabilities, DistributedLock, DistributedLockExt, Entered, Error, FencingToken, Guard, Holder,
-    KeyState, Lease, LockKey, LossReason, Moment, Operation, Renewed, Request, RequestId, SecretHash, ThreadLock,
-    Ticket, Waited,
+    KeyState, Lease, LockKey, LossReason, Moment, Operation, ParentLease, Renewed, Request, RequestId, SecretHash,
+    ThreadLock, Ticket, Waited,
 };
 
 /// The thread backend with faults.
@@ -140,7 +140,7 @@ impl DistributedLock for Faulty {
         self.threads.inspect(key).await
     }
 
-    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Error> {
         self.threads.held_under(key, secret).await
     }
 

@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use lock_core::{
-    Capabilities, DistributedLock, Entered, Error, FencingToken, KeyState, Lease, LockKey, Moment, Operation, Registry,
-    Renewed, Request, RequestId, SecretHash, StoreConfig, Ticket, Waited,
+    Capabilities, DistributedLock, Entered, Error, FencingToken, KeyState, Lease, LockKey, Moment, Operation,
+    ParentLease, Registry, Renewed, Request, RequestId, SecretHash, StoreConfig, Ticket, Waited,
 };
 
 use crate::{breaking::Broken, config::FileConfig, error::Trouble, key::Key, key_files, layout};
@@ -161,8 +161,9 @@ impl DistributedLock for FileLock {
         self.key(key).inspect().await.map_err(self.failed(key, Operation::Inspect))
     }
 
-    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
-        self.key(key).held_under(secret).await.map_err(self.failed(key, Operation::Inspect))
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Error> {
+        let token = self.key(key).held_under(secret).await.map_err(self.failed(key, Operation::Inspect))?;
+        Ok(token.map(ParentLease::without_end))
     }
 
     async fn break_lock(&self, key: &LockKey, token: FencingToken, kill: bool) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use lock_core::{
     Capabilities, DistributedLock, Entered, Error, FencingToken, KeyState, Lease, LockKey, LossReason, Moment,
-    Operation, Registry, Renewed, Request, RequestId, SecretHash, Ticket, Waited,
+    Operation, ParentLease, Registry, Renewed, Request, RequestId, SecretHash, Ticket, Waited,
 };
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     link::Link,
     quorum::QuorumLock,
     replicas::Again,
-    reply::text,
+    reply::{text, texts},
     scripts::{BREAK, HELD_UNDER, RELEASE, RENEW, WITHDRAW},
     server::Server,
     waiting::hex,
@@ -185,7 +185,7 @@ impl DistributedLock for RedisLock {
         self.client.inspect(key).await.map_err(self.failed(key, Operation::Inspect))
     }
 
-    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Error> {
         self.client.held_under(key, secret).await.map_err(self.failed(key, Operation::Inspect))
     }
 
@@ -246,15 +246,18 @@ impl Client {
         self.link.call(&RELEASE, &self.keys(&lease.key), &arguments).await.map(drop)
     }
 
-    pub(crate) async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
+    pub(crate) async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Trouble> {
         let answer = self.link.call(&HELD_UNDER, &self.keys(key), &[hex(&secret.0)]).await?;
-        match &answer.value {
-            redis::Value::Nil => Ok(None),
-            token => {
-                let token = text(token).and_then(|digits| digits.parse().ok());
-                token.map(|number| Some(FencingToken(number))).ok_or_else(|| self.strange(HELD_UNDER.name))
-            }
+        if answer.value == redis::Value::Nil {
+            return Ok(None);
         }
+        let lease = texts(&answer.value).and_then(|parts| {
+            let [token, left_ms] = parts[..] else { return None };
+            let left = Duration::from_millis(left_ms.parse().ok()?);
+            let token = FencingToken(token.parse().ok()?);
+            Some(ParentLease { token, deadline: Some(deadline(answer.sent, left)) })
+        });
+        lease.map(Some).ok_or_else(|| self.strange(HELD_UNDER.name))
     }
 
     pub(crate) async fn mark_broken(&self, key: &LockKey, token: FencingToken) -> Result<bool, Trouble> {

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use lock_core::{
     Capabilities, DistributedLock, Entered, Error, FencingToken, KeyState, Lease, LockKey, Moment, Operation, Owner,
-    Registry, Renewed, Request, RequestId, SecretHash, Ticket, Waited, background,
+    ParentLease, Registry, Renewed, Request, RequestId, SecretHash, Ticket, Waited, background,
 };
 
 use crate::{
@@ -176,8 +176,9 @@ impl DistributedLock for SqliteLock {
         self.key(key).inspect().await.map_err(self.failed(key, Operation::Inspect))
     }
 
-    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
-        self.key(key).held_under(secret).await.map_err(self.failed(key, Operation::Inspect))
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Error> {
+        let token = self.key(key).held_under(secret).await.map_err(self.failed(key, Operation::Inspect))?;
+        Ok(token.map(ParentLease::without_end))
     }
 
     async fn break_lock(&self, key: &LockKey, token: FencingToken, kill: bool) -> Result<(), Error> {

@@ -93,6 +93,7 @@ macro_rules! conformance_cases {
                 a_token_proves_nothing: Anything;
                 release_waits_for_inheritors: Anything;
                 loss_reaches_inheritors: Anything;
+                an_inheritor_believes_no_longer_than_its_parent_lasts: Expiry;
             }
             say_who {
                 a_timeout_names_holder_queue_and_setting: Anything;

@@ -5,7 +5,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Fixture, Harness, fixture::options};
-use crate::{AcquireOptions, DistributedLockExt, Guard, HeldLease, HeldLeases, LossReason, Secret};
+use crate::{
+    AcquireOptions, DistributedLockExt, Entered, FencingToken, Guard, HeldLease, HeldLeases, LossReason, Moment, Owner,
+    Priority, Request, RequestId, Secret,
+};
 
 fn under(guard: &Guard) -> AcquireOptions {
     options().held(HeldLeases::default().with(guard.share()))
@@ -76,4 +79,30 @@ pub async fn loss_reaches_inheritors<H: Harness>(f: &Fixture<H>) {
     let told = tokio::time::timeout(Duration::from_secs(5), inherited.lost()).await;
     assert_eq!(told.expect("told in time"), LossReason::ParentLost);
     assert!(inherited.permit().check().is_err());
+}
+
+/// The parent is one that nobody renews, as if its process were stopped.
+pub async fn an_inheritor_believes_no_longer_than_its_parent_lasts<H: Harness>(f: &Fixture<H>) {
+    let ttl = Duration::from_secs(2);
+    let secret = Secret::random().expect("a random source");
+    let request = Request {
+        id: RequestId(1),
+        owner: Owner::current("stopped"),
+        priority: Priority::Normal,
+        ttl,
+        floor: FencingToken(0),
+        secret_hash: secret.hash(),
+        number: None,
+    };
+    let asked_at = Moment::now();
+    let Entered::Granted(parent) = f.lock.enter(&f.key, &request).await.expect("asked") else { panic!("it is free") };
+    let held = HeldLease { store: f.lock.to_string(), key_stem: f.key.file_stem(), secret };
+    let under = options().ttl(ttl * 10).held(HeldLeases::default().with(held));
+    let inherited = f.lock.acquire(&f.key, &under).await.expect("inherited");
+    assert_eq!(inherited.token(), parent.token);
+    let deadline = inherited.deadline().expect("expiring leases have one");
+    assert!(deadline < asked_at + ttl + Duration::from_millis(50), "{:?} is left", deadline.remaining());
+    assert!(f.harness.cut(), "an expiring backend can be cut off");
+    let _reason = inherited.lost().await;
+    assert!(deadline.elapsed() < Duration::from_millis(100), "told {:?} after the parent's end", deadline.elapsed());
 }

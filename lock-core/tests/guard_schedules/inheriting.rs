@@ -6,7 +6,7 @@ use shuttle::{
 };
 
 use crate::{
-    AcquireOptions, DistributedLock as _, DistributedLockExt as _, HeldLeases, LossReason,
+    AcquireOptions, DistributedLock as _, DistributedLockExt as _, HeldLeases, LossReason, Moment,
     holding::{acquired, key, let_go},
     schedules::{Count, explore},
     store::{Nature, Store},
@@ -59,8 +59,11 @@ async fn inherit(store: Store, held: HeldLeases, is_broken: bool, seen: Seen) {
     let outermost = guard.token();
     let witness = Witness::new(guard, &store);
     for _ in 0..3 {
-        witness.look();
+        let asked = Moment::now();
+        let holds = witness.look();
         let releases = store.at(&key(), |line| line.record[&outermost].releases);
+        let until = store.at(&key(), |line| line.record[&outermost].to);
+        assert!(!holds || asked < until || releases > 0, "it says `held`, but its parent's lease is over");
         assert!(releases == 0 || is_broken || store.nature().expires, "released under a child at work");
         shuttle::future::yield_now().await;
     }

@@ -172,8 +172,10 @@ impl Line {
         }
     }
 
-    pub(crate) fn held_under(&self, secret: SecretHash) -> Option<FencingToken> {
-        self.holder.as_ref().filter(|held| held.request.secret_hash == secret && !held.broken).map(|held| held.token)
+    /// Its token, and how long it lasts where it does not last for ever.
+    pub(crate) fn held_under(&self, secret: SecretHash) -> Option<(FencingToken, Option<Duration>)> {
+        let held = self.holder.as_ref().filter(|held| held.request.secret_hash == secret && !held.broken)?;
+        Some((held.token, (held.until != NEVER).then(|| held.until.remaining())))
     }
 
     pub(crate) fn mark_broken(&mut self, token: FencingToken) {

@@ -91,7 +91,7 @@ use moment::Moment;
 use owner::Owner;
 use priority::Priority;
 use process::{process_is_stopped, process_start};
-use request::{Entered, Lease, Place, Renewed, Request, RequestId, Ticket, Waited};
+use request::{Entered, Lease, ParentLease, Place, Renewed, Request, RequestId, Ticket, Waited};
 use secret::{Secret, SecretHash};
 use state::{Holder, KeyState};
 use token::FencingToken;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Capabilities, DistributedLock, Entered, Error, FencingToken, Holder, KeyState, Lease, LockKey, LossReason, Moment,
-    Operation, Place, Renewed, Request, RequestId, SecretHash, Ticket, Waited, clock,
+    Operation, ParentLease, Place, Renewed, Request, RequestId, SecretHash, Ticket, Waited, clock,
     line::Line,
     mistake::Mistake,
     sync::{AtomicU64, Mutex, Ordering},
@@ -255,8 +255,11 @@ impl DistributedLock for Store {
         Ok(KeyState { key: key.clone(), holder: Holder::Unknown, queue: Vec::new(), last_token })
     }
 
-    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
-        self.send(key, Operation::Inspect, self.fate(), move |line| line.held_under(secret)).await
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Error> {
+        let sent = Moment::now();
+        let held = self.send(key, Operation::Inspect, self.fate(), move |line| line.held_under(secret)).await?;
+        let deadline = |left: Duration| sent + left.saturating_sub(MARGIN);
+        Ok(held.map(|(token, left)| ParentLease { token, deadline: left.map(deadline) }))
     }
 
     async fn break_lock(&self, key: &LockKey, token: FencingToken, _kill: bool) -> Result<(), Error> {

@@ -1,5 +1,10 @@
--- The token of the live lease whose secret has this hash; false when there is none, or it is broken. Writes nothing.
+-- The live lease whose secret has this hash: its token, and the milliseconds that are left of it. False when there is none, or
+-- it is broken. Writes nothing.
 --
 -- ARGV: secret hash.
 local held = recorded()
-return held and held.ends > NOW and not held.broken and held.secret == ARGV[1] and held.token
+if not held or held.ends <= NOW or held.broken or held.secret ~= ARGV[1] then
+  return false
+end
+-- When the clock was set back, no more is left than the lease is long.
+return { held.token, text(math.min(held.ends - NOW, tonumber(held.ttl))) }

@@ -9,8 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use lock_core::{
-    Capabilities, DistributedLock, Entered, Error, FencingToken, KeyState, Lease, LockKey, Moment, Operation, Renewed,
-    Request, RequestId, SecretHash, Ticket, Waited,
+    Capabilities, DistributedLock, Entered, Error, FencingToken, KeyState, Lease, LockKey, Moment, Operation,
+    ParentLease, Renewed, Request, RequestId, SecretHash, Ticket, Waited,
 };
 
 use crate::{
@@ -205,7 +205,7 @@ impl DistributedLock for QuorumLock {
         self.look(key).await.map_err(self.failed(key, Operation::Inspect))
     }
 
-    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Error> {
+    async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Error> {
         self.servers.held_under(key, secret).await.map_err(self.failed(key, Operation::Inspect))
     }
 

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use lock_core::{Error, FencingToken, Holder, KeyState, LockKey, Operation, RequestId, SecretHash, Waiter};
+use lock_core::{
+    Error, FencingToken, Holder, KeyState, LockKey, Moment, Operation, ParentLease, RequestId, SecretHash, Waiter,
+};
 
 use crate::{
     error::Trouble,
@@ -27,7 +29,7 @@ impl Servers {
     }
 
     /// See [`lock_core::DistributedLock::held_under`].
-    pub(crate) async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
+    pub(crate) async fn held_under(&self, key: &LockKey, secret: SecretHash) -> Result<Option<ParentLease>, Trouble> {
         let mut asking = Gathering::of(&self.clients, |server| {
             let key = key.clone();
             async move { server.held_under(&key, secret).await }
@@ -40,13 +42,15 @@ impl Servers {
         }
         let silent = self.clients.len() - answers.known();
         // Votes prove nothing: only a lease has one token on a majority.
-        let mut under: BTreeMap<FencingToken, usize> = BTreeMap::new();
-        for token in answers.given().filter_map(|(_, token)| *token) {
-            *under.entry(token).or_default() += 1;
+        let mut under: BTreeMap<FencingToken, Vec<Option<Moment>>> = BTreeMap::new();
+        for lease in answers.given().filter_map(|(_, lease)| *lease) {
+            under.entry(lease.token).or_default().push(lease.deadline);
         }
-        for (token, have) in under {
-            if self.has_majority(have, silent, answers.troubles())? {
-                return Ok(Some(token));
+        for (token, mut deadlines) in under {
+            if self.has_majority(deadlines.len(), silent, answers.troubles())? {
+                // With the last but `needed` of them, the majority ends.
+                deadlines.sort_by(|a, b| b.cmp(a));
+                return Ok(Some(ParentLease { token, deadline: deadlines[needed - 1] }));
             }
         }
         Ok(None)
