@@ -66,6 +66,14 @@ impl Backstage {
         Ok(Self { events, to_events, children: 0, kept: VecDeque::new() })
     }
 
+    /// The signal that has come, if one has. For as long as there are no children.
+    pub(crate) fn interrupted(&self) -> Option<u8> {
+        self.events.try_iter().find_map(|event| match event {
+            Event::Interrupted(signal) => Some(signal),
+            Event::Line(..) | Event::Ended(_) => None,
+        })
+    }
+
     /// Starts a child. `name` is for errors.
     pub(crate) fn start(&mut self, name: impl Into<String>, command: &mut Command) -> Result<Player, DemoError> {
         let (name, id) = (name.into(), self.children);

@@ -17,20 +17,22 @@ pub(crate) fn on_signal(then: impl Fn(u8) + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("demo-signals".to_owned()).spawn(hear).map(drop)
 }
 
+/// The signals, for who waits for something else as well. Must be listened to inside a runtime.
 #[cfg(unix)]
-struct Signals {
+pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) -> u8 {
+    /// The number of the next one.
+    pub(crate) async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => 2,
             _ = self.terminate.recv() => 15,
@@ -38,16 +40,17 @@ impl Signals {
     }
 }
 
+/// As on Unix.
 #[cfg(windows)]
-struct Signals(tokio::signal::windows::CtrlC);
+pub(crate) struct Signals(tokio::signal::windows::CtrlC);
 
 #[cfg(windows)]
 impl Signals {
-    fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         tokio::signal::windows::ctrl_c().map(Self)
     }
 
-    async fn next(&mut self) -> u8 {
+    pub(crate) async fn next(&mut self) -> u8 {
         // After the last one there is none: the pending future below never ends.
         match self.0.recv().await {
             Some(()) => 2,

@@ -11,6 +11,7 @@
 
 mod backstage;
 mod error;
+mod folder;
 mod interrupt;
 mod plan;
 #[cfg(target_os = "linux")]

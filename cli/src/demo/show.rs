@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead, IsTerminal},
+    ops::ControlFlow,
     path::Path,
 };
 
@@ -11,6 +12,8 @@ use lock_core::StoreConfig;
 use super::{
     backstage::Backstage,
     error::DemoError,
+    folder::DemoFolder,
+    interrupt::Signals,
     report::{self, Report},
     run::{self, LockChoice, Run},
     scenario::Scenario,
@@ -34,16 +37,17 @@ const PROBLEMS_SHOWN_MAX: usize = 5;
 
 /// Shows the demo: success when talkstick delivered every message as it promises.
 pub(crate) fn show(args: &DemoArgs, settings: &Settings, ui: &mut Ui) -> Result<ExitStatus, CommandError> {
-    let folder = tempfile::Builder::new()
-        .prefix("talkstick-demo-")
-        .tempdir()
-        .map_err(|source| DemoError::System { what: "make a temporary folder", source })?;
-    let lock = choose_lock(args, settings, folder.path())?;
     if !may_take_display(args, ui)? {
         ui.say("nothing was done");
         return Ok(ExitStatus::SUCCESS);
     }
+    // Signals are heard before there is a folder: one that ended the process would leave it.
     let mut backstage = Backstage::open()?;
+    let folder = DemoFolder::make()?;
+    let lock = match choose_lock(args, settings, folder.path(), &backstage)? {
+        ControlFlow::Continue(lock) => lock,
+        ControlFlow::Break(signal) => return Ok(ExitStatus::signalled(signal)),
+    };
     let played = choose_stage(args, &mut backstage, folder.path(), ui)
         .and_then(|stage| Ok((play_all(args, &mut backstage, &stage, &lock, ui)?, stage)));
     let (runs, stage) = match played {
@@ -92,8 +96,13 @@ fn say_next(scenario: Scenario, how: &str, ui: &mut Ui) {
     ui.say(&format!("{senders} sender{}, {messages} message{} each, {how} ...", plural(senders), plural(messages)));
 }
 
-/// The lock, opened once here: what is wrong with it is said before anything begins.
-fn choose_lock(args: &DemoArgs, settings: &Settings, folder: &Path) -> Result<LockChoice, CommandError> {
+/// The lock, opened once here: what is wrong with it is said before anything begins. Or the signal that came instead.
+fn choose_lock(
+    args: &DemoArgs,
+    settings: &Settings,
+    folder: &Path,
+    backstage: &Backstage,
+) -> Result<ControlFlow<u8, LockChoice>, CommandError> {
     backends::check_built(settings)?;
     let url = backends::store_config(settings).url;
     let lock = match &args.display {
@@ -111,15 +120,29 @@ fn choose_lock(args: &DemoArgs, settings: &Settings, folder: &Path) -> Result<Lo
             key: PRIVATE_KEY.to_owned(),
         },
     };
-    let registry = backends::registry(&lock.redis);
-    let opened = runtime::start()?.block_on(registry.open(StoreConfig::new(&lock.backend, &lock.root)))?;
-    if !opened.capabilities().cross_process {
-        return Err(CommandError::usage(format!(
+    let opened = runtime::start()?.block_on(async {
+        let heard = |source| DemoError::System { what: "listen for signals", source };
+        let mut signals = Signals::listen().map_err(heard)?;
+        if let Some(signal) = backstage.interrupted() {
+            return Ok(ControlFlow::Break(signal));
+        }
+        let registry = backends::registry(&lock.redis);
+        tokio::select! {
+            biased;
+            signal = signals.next() => Ok(ControlFlow::Break(signal)),
+            opened = registry.open(StoreConfig::new(&lock.backend, &lock.root)) => {
+                Ok::<_, CommandError>(ControlFlow::Continue(opened?))
+            }
+        }
+    })?;
+    match opened {
+        ControlFlow::Break(signal) => Ok(ControlFlow::Break(signal)),
+        ControlFlow::Continue(opened) if opened.capabilities().cross_process => Ok(ControlFlow::Continue(lock)),
+        ControlFlow::Continue(opened) => Err(CommandError::usage(format!(
             "the senders are processes, and the backend `{opened}` holds off threads only"
         ))
-        .hint("choose another one with --backend"));
+        .hint("choose another one with --backend")),
     }
-    Ok(lock)
 }
 
 fn choose_stage(args: &DemoArgs, backstage: &mut Backstage, folder: &Path, ui: &mut Ui) -> Result<Stage, DemoError> {

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, process::Output};
 use serde_json::Value;
 
 /// The program, with nothing of the user's around it.
-fn talkstick(home: &Path) -> Command {
+pub(crate) fn talkstick(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_talkstick"));
     command.env_clear().env("HOME", home).env("TMPDIR", home).env("TMP", home).env("TEMP", home);
     command.env("XDG_RUNTIME_DIR", home).current_dir(home);
@@ -17,11 +17,11 @@ fn talkstick(home: &Path) -> Command {
     command
 }
 
-fn demo(home: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn demo(home: &Path, arguments: &[&str]) -> Output {
     talkstick(home).arg("demo").args(arguments).output().expect("the program starts")
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("UTF-8")
 }
 
@@ -100,7 +100,7 @@ fn what_cannot_be_shown_is_refused_before_anything_begins() {
 
 #[cfg(target_os = "linux")]
 mod on_x11 {
-    use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
+    use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
     use tests::{
         probe::{READY_WITHIN, until, until_some},
@@ -111,6 +111,7 @@ mod on_x11 {
     use x11rb::protocol::xproto::ConnectionExt as _;
 
     use super::{assert_shown, demo, talkstick, text};
+    use crate::demo_folder::{children, children_when_there_are, leftovers};
 
     #[test]
     fn on_a_private_display_talkstick_delivers_everything() {
@@ -238,25 +239,6 @@ mod on_x11 {
 
     /// The X server, the windows and three senders, once they are all there.
     fn children_when_it_plays(demo: u32) -> BTreeSet<u32> {
-        until_some(Duration::from_secs(30), "the demo plays", || {
-            let children = children(demo);
-            (children.len() == 5).then_some(children)
-        })
-    }
-
-    fn children(parent: u32) -> BTreeSet<u32> {
-        let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let parent_of = |pid: &u32| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // Behind the name, which may hold anything: the state, then the parent.
-            stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
-        };
-        pids.filter(|pid| parent_of(pid) == Some(parent)).collect()
-    }
-
-    /// What the demo left in the folder for temporary files.
-    fn leftovers(home: &Path) -> Vec<String> {
-        let names = fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-        names.filter(|name| name.starts_with("talkstick-demo-")).collect()
+        children_when_there_are(5, demo)
     }
 }

@@ -24,6 +24,8 @@ mod usage;
 
 // Signal numbers, and what is read from /proc, are Linux's; so are the fixtures of screens.
 #[cfg(target_os = "linux")]
+mod demo_folder;
+#[cfg(target_os = "linux")]
 mod drivers;
 #[cfg(all(target_os = "linux", feature = "redis"))]
 mod redis;
