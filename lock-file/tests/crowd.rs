@@ -14,8 +14,8 @@ use std::{
 };
 
 use lock_core::{
-    AcquireOptions, BlockingLock, DistributedLock, DistributedLockExt, Lease, LockEvent, LockKey, Moment, Observer,
-    Priority,
+    AcquireOptions, BlockingLock, DistributedLock, Lease, LockEvent, LockKey, Moment, Observer,
+    conformance::a_long_line_is_granted_in_order,
 };
 use lock_file::{FileConfig, FileLock};
 
@@ -145,44 +145,10 @@ fn processes_that_come_back_go_before_all_that_asked_later() {
     }
 }
 
-/// Tasks of one process and clients that are like processes, mixed: a thousand in line, granted in their order.
-#[test]
-fn a_thousand_waiters_are_granted_in_order_and_urgent_ones_first() {
+/// Tasks of one process and clients that are like processes, mixed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_waiters_are_granted_in_order_and_urgent_ones_first() {
     let folder = tempfile::tempdir().unwrap();
     let clients: Vec<_> = (0..10).map(|_| open(folder.path())).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let granted = runtime.block_on(async {
-        let guard = clients[0].acquire(&key(), &options()).await.unwrap();
-        let (order, mut granted) = tokio::sync::mpsc::unbounded_channel();
-        for i in 0..1000 {
-            let (client, order) = (Arc::clone(&clients[i % 10]), order.clone());
-            let (queued, in_line) = tokio::sync::oneshot::channel();
-            let queued = std::sync::Mutex::new(Some(queued));
-            let observer = Observer::new(move |event| {
-                if matches!(event, LockEvent::Queued { .. })
-                    && let Some(queued) = queued.lock().unwrap().take()
-                {
-                    queued.send(()).unwrap();
-                }
-            });
-            let priority = if i == 999 { Priority::Urgent } else { Priority::Normal };
-            tokio::spawn(async move {
-                let options = options().priority(priority).observer(observer);
-                let guard = client.acquire(&key(), &options).await.unwrap();
-                order.send((i, guard.token())).unwrap();
-                guard.release().await.unwrap();
-            });
-            in_line.await.unwrap();
-        }
-        guard.release().await.unwrap();
-        let mut all = Vec::new();
-        while all.len() < 1000 {
-            all.push(granted.recv().await.unwrap());
-        }
-        assert!(clients[0].inspect(&key()).await.unwrap().queue.is_empty());
-        all
-    });
-    assert!(granted.windows(2).all(|pair| pair[0].1 < pair[1].1), "tokens grow");
-    let order: Vec<usize> = granted.into_iter().map(|(i, _)| i).collect();
-    assert_eq!(order, std::iter::once(999).chain(0..999).collect::<Vec<_>>());
+    a_long_line_is_granted_in_order(&clients, &key(), 1000).await;
 }

@@ -52,9 +52,9 @@ impl Change<'_> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::{path::Path, time::Duration};
+    use std::path::Path;
 
-    use lock_core::{FencingToken, LockKey, Owner, Priority, RequestId, Secret, queue};
+    use lock_core::{LockKey, Priority, RequestId, conformance::request, queue};
     use rusqlite::Connection;
 
     use super::*;
@@ -67,18 +67,6 @@ pub(crate) mod tests {
     pub(crate) fn entry(ticket: u64, process: u64, priority: Priority) -> Entry {
         let request = RequestId(u128::from(ticket));
         Entry { ticket, request, process, pid: 1, start: 1, since_us: 1, passed: 0, priority, rest: Rest::Awake }
-    }
-
-    pub(crate) fn request() -> Request {
-        Request {
-            id: RequestId(7),
-            owner: Owner::current(""),
-            priority: Priority::Normal,
-            ttl: Duration::ZERO,
-            floor: FencingToken(0),
-            secret_hash: Secret::random().unwrap().hash(),
-            number: None,
-        }
     }
 
     /// What the tail says of a new ticket is what the whole line says of it, by lock-core's policy.
@@ -95,12 +83,12 @@ pub(crate) mod tests {
             let ours = line[..line.len() - 1].iter().filter(|entry| entry.process == 3).count();
             assert_eq!((tail.waiting, tail.ours, tail.ticket_last), (line.len() - 1, ours, ticket - 1));
             assert!(!tail.is_unusual);
-            queries::insert(&db, &key, &line[line.len() - 1], &request()).unwrap();
+            queries::insert(&db, &key, &line[line.len() - 1], &request(7)).unwrap();
         }
         let aged = Entry { passed: queue::PASSED_MAX, ..entry(200, 1, Priority::Low) };
         let resting = Entry { rest: Rest::Stopped, ..entry(201, 1, Priority::Low) };
         for unusual in [aged, resting] {
-            queries::insert(&db, &key, &unusual, &request()).unwrap();
+            queries::insert(&db, &key, &unusual, &request(7)).unwrap();
             assert!(queries::tail(&db, &key, 3, Priority::Low).unwrap().is_unusual);
             queries::remove(&db, &key, unusual.ticket).unwrap();
         }

@@ -160,11 +160,11 @@ impl Key {
 mod tests {
     use std::sync::Arc;
 
-    use lock_core::{Entered, LockKey};
+    use lock_core::{Entered, LockKey, conformance::request};
     use rusqlite::{Connection, ffi};
 
     use super::*;
-    use crate::{behind::tests::request, config::SqliteConfig, store::Store};
+    use crate::{config::SqliteConfig, store::Store};
 
     /// What SQLite has stepped through since the last call, in all statements of the connection.
     fn steps(db: &Connection) -> i32 {
@@ -186,7 +186,7 @@ mod tests {
         let store = Arc::new(Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
         let [other, own] = [(), ()].map(|()| Key::new(LockKey::new("k").unwrap(), Arc::clone(&store)));
         let enter = |key: &Key, id: u128| {
-            let request = Request { id: RequestId(id), ..request() };
+            let request = request(id);
             key.change(|change| change.enter(&request)).unwrap()
         };
         assert!(matches!(enter(&other, 1), Entered::Granted(_)));

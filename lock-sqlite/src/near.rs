@@ -91,13 +91,13 @@ pub(crate) fn near(db: &Connection, key: &LockKey, process: u64) -> Result<Vec<E
 mod tests {
     use std::path::Path;
 
-    use lock_core::turn::{Turn, turn};
+    use lock_core::{
+        conformance::request,
+        turn::{Turn, turn},
+    };
 
     use super::*;
-    use crate::{
-        behind::tests::{entry, request},
-        schema,
-    };
+    use crate::{behind::tests::entry, schema};
 
     /// Which ticket, and where it sleeps, by number.
     fn told(line: &[Entry], process: u64) -> (&'static str, u64, u64) {
@@ -126,7 +126,7 @@ mod tests {
                 .map(|n| entry(n * 5 % 13, 1 + random(processes), Priority::ALL[random(priorities) as usize]))
                 .collect();
             for entry in &line {
-                queries::insert(&db, &key, entry, &request()).unwrap();
+                queries::insert(&db, &key, entry, &request(7)).unwrap();
             }
             for (at, e) in line.iter().enumerate() {
                 let placed = place_of(&db, &key, (e.request, e.priority, e.ticket)).unwrap();

@@ -2,8 +2,8 @@
 
 #![allow(missing_docs, reason = "the name of a case is its sentence")]
 
-use super::{Fixture, Harness, fixture::options};
-use crate::{DistributedLockExt, Entered, FencingToken, Holder, Owner, Priority, Request, RequestId, Secret};
+use super::{Fixture, Harness, fixture::options, request};
+use crate::{DistributedLockExt, Entered, FencingToken, Holder, Priority, Request};
 
 pub async fn tokens_grow_through_release<H: Harness>(f: &Fixture<H>) {
     let mut last = FencingToken(0);
@@ -25,15 +25,7 @@ pub async fn tokens_grow_through_a_crash<H: Harness>(f: &Fixture<H>) {
 
 pub async fn tokens_respect_the_clients_floor<H: Harness>(f: &Fixture<H>) {
     let floor = FencingToken(1 << 62);
-    let request = Request {
-        id: RequestId(1),
-        owner: Owner::current("floor"),
-        priority: Priority::Normal,
-        ttl: crate::TTL_DEFAULT,
-        floor,
-        secret_hash: Secret::random().expect("a random source").hash(),
-        number: None,
-    };
+    let request = Request { floor, ..request(1) };
     let Entered::Granted(lease) = f.lock.enter(&f.key, &request).await.expect("entered") else {
         panic!("a free lock is granted")
     };

@@ -14,15 +14,19 @@ pub mod exclusion;
 pub mod fencing;
 mod fixture;
 mod harness;
+mod long_line;
 pub mod loss;
 pub mod order;
 mod process;
 pub mod reentry;
+mod request;
 pub mod say_who;
 
 pub use fixture::Fixture;
 pub use harness::{Harness, Needs, opened};
+pub use long_line::a_long_line_is_granted_in_order;
 pub use process::{PROCESS_VARIABLE, process};
+pub use request::request;
 
 /// Every case: its obligation, what it needs, and its code. One list, from which tests and counts are made.
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lock_core::{DistributedLock, Entered, Lease, Moment, Ticket, Waited};
+use lock_core::{DistributedLock, Entered, Lease, Moment, Ticket, Waited, conformance::request};
 use tests::{
     probe::{READY_WITHIN, until},
     proxy::Pass,
@@ -10,7 +10,7 @@ use tests::{
     require,
 };
 
-use crate::site::{client, field, hold, key, knows_nothing, networks, of_one, until_held_by};
+use crate::site::{client, field, hold, key, networks, of_one, until_held_by};
 
 async fn wait(lock: Arc<dyn DistributedLock>, ticket: Ticket) -> Lease {
     loop {
@@ -31,7 +31,7 @@ async fn a_vote_that_is_given_back_too_late_ends_no_lease() {
     hold(&lock).await.release().await.unwrap();
     until(READY_WITHIN, "the first server is free", || field(&mut quorum, 0, "request").is_empty());
     let rivals = [hold(&of_one(&quorum, 1).await).await, hold(&of_one(&quorum, 2).await).await];
-    let Entered::Queued(ticket, _) = lock.enter(&key(), &knows_nothing(1)).await.unwrap() else {
+    let Entered::Queued(ticket, _) = lock.enter(&key(), &request(1)).await.unwrap() else {
         panic!("one vote of three is no lease")
     };
     until(READY_WITHIN, "the first server has voted", || !field(&mut quorum, 0, "request").is_empty());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lock_core::{DistributedLockExt, Entered, FencingToken, Holder, Moment};
+use lock_core::{DistributedLockExt, Entered, FencingToken, Holder, Moment, conformance::request};
 use lock_redis::{RedisConfig, RedisLock};
 use tests::{
     probe::{READY_WITHIN, until},
@@ -12,8 +12,7 @@ use tests::{
 };
 
 use crate::site::{
-    Fault, begin, client, end, field, hold, key, knows_nothing, networks, of_one, options, said, until_held_by,
-    until_held_by_all,
+    Fault, begin, client, end, field, hold, key, networks, of_one, options, said, until_held_by, until_held_by_all,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +49,7 @@ async fn tokens_grow_from_one_majority_to_another() {
         quorum.server(ahead).tell(&["HSET", "talkstick:{k}:lock", "token_last", &proposal.to_string()]);
         begin(&mut quorum, away, Fault::Stopped);
         let lock = client(quorum.url()).await;
-        let Entered::Granted(lease) = lock.enter(&key(), &knows_nothing(u128::from(last.0))).await.unwrap() else {
+        let Entered::Granted(lease) = lock.enter(&key(), &request(u128::from(last.0))).await.unwrap() else {
             panic!("a free lock is granted")
         };
         assert!(lease.token > last.max(proposal), "{} after {last}", lease.token);
@@ -124,7 +123,7 @@ async fn a_free_lock_takes_two_round_trips_and_its_release_one() {
     hold(&lock).await.release().await.unwrap();
     for round in 1..=3 {
         let before = scripts_run(&mut quorum);
-        let Entered::Granted(lease) = lock.enter(&key(), &knows_nothing(round)).await.unwrap() else {
+        let Entered::Granted(lease) = lock.enter(&key(), &request(round)).await.unwrap() else {
             panic!("a free lock is granted")
         };
         lock.release(&lease).await.unwrap();

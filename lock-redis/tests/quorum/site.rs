@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lock_core::{
-    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, LockKey, Owner, Priority,
-    Registry, Request, RequestId, Secret, StoreConfig,
+    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, LockKey, Registry, StoreConfig,
 };
 use lock_redis::RedisLock;
 use tests::{
@@ -43,19 +42,6 @@ pub(crate) async fn hold(lock: &Arc<dyn DistributedLock>) -> Guard {
 /// A client of one server alone.
 pub(crate) async fn of_one(quorum: &RedisQuorum, at: usize) -> Arc<dyn DistributedLock> {
     client(format!("redis://127.0.0.1:{}", quorum.port(at))).await
-}
-
-/// A request of a client that has seen no token before.
-pub(crate) fn knows_nothing(id: u128) -> Request {
-    Request {
-        id: RequestId(id),
-        owner: Owner::current("knows nothing"),
-        priority: Priority::Normal,
-        ttl: Duration::from_secs(10),
-        floor: FencingToken(0),
-        secret_hash: Secret::random().unwrap().hash(),
-        number: None,
-    }
 }
 
 /// Networks to the servers, and the URL of their far ends.
