@@ -6,7 +6,6 @@
 mod conformance;
 mod deaths;
 mod moves;
-mod replicas;
 
 use std::time::Duration;
 

@@ -1,17 +1,15 @@
-//! Grants that count only when a replica has them, with a real master and a real replica.
-
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+//! With a master and a replica.
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Error, Holder, LockKey, LossReason, Moment};
-use lock_redis::{RedisConfig, RedisLock};
+use lock_core::{DistributedLock, DistributedLockExt, Holder, LossReason, Moment};
 use tests::{
     probe::{READY_WITHIN, until},
     redis_server::{RedisServer, free_port},
     require,
 };
+
+use crate::{counts_again_with_its_replica, key, options};
 
 /// The lease of the one that loses it.
 const TTL: Duration = Duration::from_secs(2);
@@ -39,17 +37,7 @@ impl Pair {
 }
 
 async fn client(server: &RedisServer, wait_replicas: u32) -> Arc<dyn DistributedLock> {
-    let mut config = RedisConfig::parse(&server.url()).unwrap();
-    (config.timeout, config.wait_replicas) = (Duration::from_millis(500), wait_replicas);
-    Arc::new(RedisLock::open(config).await.unwrap())
-}
-
-fn key() -> LockKey {
-    LockKey::new("k").unwrap()
-}
-
-fn options() -> AcquireOptions {
-    AcquireOptions::default().timeout(Duration::from_secs(20))
+    crate::client(&server.url(), Duration::from_millis(500), wait_replicas).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,30 +67,7 @@ async fn without_its_replica_a_grant_does_not_count() {
     require!("redis-server", "redis-cli");
     let mut pair = Pair::start();
     let (careful, plain) = (client(&pair.master, 1).await, client(&pair.master, 0).await);
-    pair.replica.process().stop();
-    let refused = careful.acquire(&key(), &options()).await.unwrap_err();
-    let Error::Store { source, .. } = &refused else { panic!("{refused}") };
-    let text = source.to_string();
-    assert!(text.starts_with("1 replicas of ") && text.contains("0 had it in time"), "{text}");
-    assert!(text.contains("`redis.wait_replicas`"), "{text}");
-    // What did not count is given back, so that others need not wait for its end.
-    let guard = plain.acquire(&key(), &options()).await.unwrap();
-    let waits = tokio::spawn({
-        let careful = Arc::clone(&careful);
-        async move { careful.acquire(&key(), &options()).await.unwrap() }
-    });
-    while plain.inspect(&key()).await.unwrap().queue.is_empty() {
-        tokio::task::yield_now().await;
-    }
-    let token = guard.token();
-    guard.release().await.unwrap();
-    // Offered and taken up, but it does not count before the replica is back.
-    while !matches!(plain.inspect(&key()).await.unwrap().holder, Holder::Lease { token: now, .. } if now > token) {
-        tokio::task::yield_now().await;
-    }
-    assert!(!waits.is_finished());
-    pair.replica.process().go_on();
-    assert!(waits.await.unwrap().token() > token);
+    counts_again_with_its_replica(careful, &plain, pair.replica.process()).await.release().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
