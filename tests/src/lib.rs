@@ -10,10 +10,12 @@
 //! Of the workspace it uses `deliver` alone, for the agent windows. The unit tests of `deliver` and `lock-core` must not
 //! hand types of their own to it: to the compiler those are other types than the library's.
 
+pub mod log_events;
 pub mod loopback;
 pub mod messages;
 pub mod probe;
 pub mod require;
+pub mod told;
 
 #[cfg(target_os = "linux")]
 pub mod accessibility_bus;
@@ -50,9 +52,13 @@ pub mod redis_sentinel;
 #[cfg(target_os = "linux")]
 pub mod redis_server;
 #[cfg(target_os = "linux")]
+pub mod small_disk;
+#[cfg(target_os = "linux")]
 pub mod terminal_messages;
 #[cfg(target_os = "linux")]
 pub mod text_windows;
+#[cfg(unix)]
+pub mod users;
 #[cfg(target_os = "linux")]
 pub mod wall_clock;
 #[cfg(target_os = "linux")]

@@ -1,8 +1,5 @@
 //! What doctor sees.
 
-#[cfg(target_os = "linux")]
-use std::io::Write as _;
-
 use crate::case::{Case, TWO_AGENTS};
 
 #[test]
@@ -39,42 +36,16 @@ fn a_lock_folder_that_everybody_can_write_fails() {
     assert!(ran.stdout.contains("fail  lock store: ") && ran.stdout.contains("every user"), "{}", ran.stdout);
 }
 
-/// A small disk of our own over the case's root, taken down when dropped.
-#[cfg(target_os = "linux")]
-struct SmallDisk(std::path::PathBuf);
-
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    fn over(root: std::path::PathBuf) -> Option<Self> {
-        let mut mount = std::process::Command::new("mount");
-        let mounted = mount.args(["-t", "tmpfs", "-o", "size=64k", "none"]).arg(&root).status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self(root));
-        }
-        assert!(std::env::var_os("CI").is_none(), "cannot mount");
-        // Written to the stream itself: the test runner swallows what `eprintln!` says in a test that passes.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: cannot mount");
-        None
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        assert!(std::process::Command::new("umount").arg(&self.0).status().unwrap().success());
-    }
-}
-
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_and_one_that_is_nearly_full_are_told() {
     let case = Case::new(["doctor", "--json"]);
-    let Some(disk) = SmallDisk::over(case.root()) else { return };
+    let Some(disk) = tests::small_disk::SmallDisk::over(&case.root(), "64k") else { return };
     let told = || {
         let checks = case.run().json();
         checks.into_iter().find(|check| check["check"] == "disk").expect("a word about the disk")["state"].clone()
     };
     assert_eq!(told(), "warn");
-    let _full = std::fs::write(disk.0.join("filler"), vec![1; 1 << 20]).unwrap_err();
+    let _full = std::fs::write(disk.path().join("filler"), vec![1; 1 << 20]).unwrap_err();
     assert_eq!(told(), "fail");
 }

@@ -1,16 +1,17 @@
 //! What is planted, damaged or forbidden in the lock folder: refused with its path, healed, or said; never followed.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails where it panics, and says what it skips")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod deleted;
 mod disks;
 mod planted;
 mod users;
 
-use std::{error::Error as _, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use lock_core::{AcquireOptions, BlockingLock, DistributedLock, Error, LockKey};
 use lock_file::{FileConfig, FileLock};
+use tests::{told::told, users::is_root};
 
 /// Every file of the key `k`, relative to the folder of the locks.
 const FILES: [&str; 5] =
@@ -37,23 +38,4 @@ fn acquire_within(dir: &Path, time: Duration) -> Result<u64, Error> {
     let token = guard.token().0;
     guard.release()?;
     Ok(token)
-}
-
-/// The error as a user reads it: with all its sources.
-fn told(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED: needs root");
-    }
-    root
 }

@@ -8,7 +8,6 @@
     reason = "senders say what they had, and schedules what they were"
 )]
 
-mod away;
 mod clocks;
 mod crowd;
 mod fault;

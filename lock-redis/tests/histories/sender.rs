@@ -15,8 +15,6 @@ use lock_core::{
 use lock_redis::RedisLock;
 use tests::probe::READY_WITHIN;
 
-use crate::away::SaysWhenAway;
-
 pub(crate) const URL: &str = "TALKSTICK_TEST_SENDER_URL";
 pub(crate) const TURNS: &str = "TALKSTICK_TEST_SENDER_TURNS";
 /// The lease of all senders, in milliseconds.
@@ -37,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(50);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// A process that did not run for so long may have been taken for silent.
 const STALL: Duration = Duration::from_millis(700);
+
+/// What the client notes when a waiter bears that the server does not answer.
+const STILL_WAITING: &str = "still waiting";
 
 /// Numbers that a seed decides (splitmix64).
 #[derive(Debug, Clone)]
@@ -61,7 +62,12 @@ impl Dice {
 #[test]
 fn sender() {
     let Ok(url) = std::env::var(URL) else { return };
-    tracing::subscriber::set_global_default(SaysWhenAway).unwrap();
+    // It may not be heard then, whatever the reason.
+    tests::log_events::listen("lock_redis", "message", |text| {
+        if text == STILL_WAITING {
+            println!("AWAY {}", Moment::now().since_boot_ns());
+        }
+    });
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let lock = runtime.block_on(open(url));

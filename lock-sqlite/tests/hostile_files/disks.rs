@@ -1,40 +1,16 @@
 //! Disks that are full or cannot be written.
 #![cfg(target_os = "linux")]
 
-use std::process::Command;
-
 use lock_core::LockKey;
+use tests::small_disk::SmallDisk;
 
 use super::{acquire_once, blocking, is_root, key, soon, told};
 
-/// A mount of our own, taken down when dropped.
-struct Mount(tempfile::TempDir);
-
-impl Mount {
-    fn new(options: &str) -> Option<Self> {
-        if !is_root() {
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(folder.path()).status();
-        if !mounted.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: cannot mount");
-            return None;
-        }
-        Some(Self(folder))
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        assert!(Command::new("umount").arg(self.0.path()).status().unwrap().success());
-    }
-}
-
 #[test]
 fn a_full_disk_gives_no_lock_and_says_so() {
-    let Some(mount) = Mount::new("size=1m") else { return };
-    let folder = mount.0.path();
+    let place = tempfile::tempdir().unwrap();
+    let Some(disk) = is_root().then(|| SmallDisk::over(place.path(), "1m")).flatten() else { return };
+    let folder = disk.path();
     let before = {
         let (lock, waiting) = (blocking(folder), blocking(folder));
         let guard = lock.acquire(&key(), &soon()).unwrap();
@@ -59,10 +35,10 @@ fn a_full_disk_gives_no_lock_and_says_so() {
 
 #[test]
 fn a_read_only_disk_gives_no_lock_and_says_so() {
-    let Some(mount) = Mount::new("size=4m") else { return };
-    acquire_once(mount.0.path()).unwrap();
-    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(mount.0.path()).status().unwrap();
-    assert!(remounted.success());
-    let error = acquire_once(mount.0.path()).unwrap_err();
+    let place = tempfile::tempdir().unwrap();
+    let Some(disk) = is_root().then(|| SmallDisk::over(place.path(), "4m")).flatten() else { return };
+    acquire_once(disk.path()).unwrap();
+    disk.make_read_only();
+    let error = acquire_once(disk.path()).unwrap_err();
     assert!(told(&error).contains("can be written"), "{}", told(&error));
 }

@@ -1,15 +1,15 @@
 //! What is planted, deleted or forbidden in the folder of the database: refused with its path, healed, or said; never
 //! followed.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails where it panics, and says what it skips")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod deleted;
 mod disks;
+mod interrupted;
 mod planted;
 mod users;
 
 use std::{
-    error::Error as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -17,6 +17,7 @@ use std::{
 
 use lock_core::{AcquireOptions, BlockingLock, DistributedLock, Error, LockKey};
 use lock_sqlite::{SqliteConfig, SqliteLock};
+use tests::{told::told, users::is_root};
 
 /// Every file whose name is known beforehand.
 const FILES: [&str; 4] = ["locks.sqlite", "locks.sqlite-wal", "locks.sqlite-shm", "locks.sqlite.batons/opening"];
@@ -64,23 +65,4 @@ fn batons(folder: &Path, kind: &str) -> Vec<PathBuf> {
         name.starts_with(kind) && !name.ends_with(".new")
     };
     entries.filter(names).collect()
-}
-
-/// The error as a user reads it: with all its sources.
-fn told(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED: needs root");
-    }
-    root
 }

@@ -3,11 +3,15 @@
 use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
-    process::Command,
     time::Duration,
 };
 
-use super::{FILES, acquire_once, acquire_within, batons, blocking, is_root, key, told, within};
+use tests::{
+    told::told,
+    users::{is_root, run_as_nobody},
+};
+
+use super::{FILES, acquire_once, acquire_within, batons, blocking, key, within};
 
 const SECOND_USER: &str = "TALKSTICK_TEST_SECOND_USER";
 /// How many seconds it waits.
@@ -25,25 +29,8 @@ fn second_user() {
 }
 
 fn as_nobody(dir: &Path, group: u32, wait: u64) -> String {
-    use std::os::unix::process::CommandExt;
-    // Where nobody may run it: the build folder may be root's alone.
-    let place = tempfile::tempdir_in("/tmp").unwrap();
-    std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let binary = place.path().join("second_user");
-    // By a program of its own: while we wrote it, a child of another test could be made with a copy of the open file, and
-    // nothing can be executed that somebody may still write.
-    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&binary).status().unwrap();
-    assert!(copied.success());
-    let output = Command::new(&binary)
-        .args(["--exact", "users::second_user", "--nocapture", "--test-threads=1"])
-        .env(SECOND_USER, dir)
-        .env(WAIT, wait.to_string())
-        .current_dir("/")
-        .uid(65534)
-        .gid(group)
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let wait = wait.to_string();
+    let text = run_as_nobody("users::second_user", group, &[(SECOND_USER, dir.as_os_str()), (WAIT, wait.as_ref())]);
     text.lines().find(|l| l.starts_with("TOKEN") || l.starts_with("ERROR")).unwrap_or(&text).to_owned()
 }
 

@@ -1,17 +1,11 @@
 //! Where the time of a delivery goes: the protocol logs the end of each step.
 
 use std::{
-    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
-use tracing::{
-    Event, Metadata, Subscriber,
-    field::{Field, Visit},
-    span::{Attributes, Id, Record},
-};
 
 use crate::measure::median;
 
@@ -63,49 +57,17 @@ impl Steps {
     /// Listens from now on, in all of this process.
     pub(crate) fn listen() -> Self {
         let steps = Self::default();
-        tracing::subscriber::set_global_default(steps.clone()).expect("nobody else listens");
+        let heard = steps.clone();
+        tests::log_events::listen(TARGET, "step", move |step| heard.note(step.to_owned()));
         steps
+    }
+
+    fn note(&self, step: String) {
+        let now = Instant::now();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((step, now));
     }
 
     pub(crate) fn take(&self) -> Vec<(String, Instant)> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Subscriber for Steps {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == TARGET
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let now = Instant::now();
-        let mut named = StepName(None);
-        event.record(&mut named);
-        if let Some(step) = named.0 {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((step, now));
-        }
-    }
-
-    // The protocol has no spans.
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-struct StepName(Option<String>);
-
-impl Visit for StepName {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "step" {
-            self.0 = Some(format!("{value:?}"));
-        }
     }
 }

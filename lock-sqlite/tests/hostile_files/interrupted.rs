@@ -1,60 +1,16 @@
 //! Faults of the database, with real processes and real signals: each a clear error or no harm at all, and tokens grow.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::{
     io::{BufRead, BufReader, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::Duration,
 };
 
-use lock_core::{AcquireOptions, BlockingLock, DistributedLock, Error, Holder, LockKey, Moment};
-use lock_sqlite::{SqliteConfig, SqliteLock};
+use lock_core::{Holder, LockKey, Moment};
 use rustix::process::{Pid, Signal, kill_process};
 
-fn key() -> LockKey {
-    LockKey::new("k").unwrap()
-}
-
-fn database(folder: &Path) -> PathBuf {
-    folder.join("locks.sqlite")
-}
-
-fn open(folder: &Path) -> Result<Arc<dyn DistributedLock>, Error> {
-    SqliteLock::open(SqliteConfig::new(database(folder))).map(|lock| Arc::new(lock) as Arc<dyn DistributedLock>)
-}
-
-fn blocking(folder: &Path) -> BlockingLock {
-    BlockingLock::new(open(folder).unwrap())
-}
-
-fn within(time: Duration) -> AcquireOptions {
-    AcquireOptions::default().timeout(time)
-}
-
-fn soon() -> AcquireOptions {
-    within(Duration::from_secs(20))
-}
-
-fn acquire_once(folder: &Path) -> Result<u64, Error> {
-    let guard = BlockingLock::new(open(folder)?).acquire(&key(), &soon())?;
-    let token = guard.token().0;
-    guard.release()?;
-    Ok(token)
-}
-
-/// The error as a user reads it: with all its sources.
-fn told(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
+use super::{acquire_once, blocking, database, key, open, soon, told, within};
 
 const WRITER: &str = "TALKSTICK_TEST_WRITER";
 
@@ -74,7 +30,7 @@ struct Writer(Child);
 impl Writer {
     fn start(folder: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "writer", "--nocapture", "--test-threads=1"])
+            .args(["--exact", "interrupted::writer", "--nocapture", "--test-threads=1"])
             .env(WRITER, folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -233,7 +189,7 @@ fn a_file_that_cannot_grow_gives_no_lock_and_says_so() {
     acquire_once(folder.path()).unwrap();
     // The shell ignores the signal that comes with the limit, and what it starts inherits that.
     let output = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; exec \"$0\" --exact limited --nocapture --test-threads=1"])
+        .args(["-c", "trap '' XFSZ; exec \"$0\" --exact interrupted::limited --nocapture --test-threads=1"])
         .arg(std::env::current_exe().unwrap())
         .env(LIMITED, folder.path())
         .output()
