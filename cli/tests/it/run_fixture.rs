@@ -9,14 +9,43 @@ use std::{
 
 use lock_core::{DistributedLock, Holder, KeyState, LockKey, background};
 use rustix::process::{Pid, Signal};
+use tests::redis_server::RedisServer;
 
 /// A root with locks of its own; also the working directory of what runs there.
 pub(crate) struct Home {
     dir: tempfile::TempDir,
     lock: Arc<dyn DistributedLock>,
-    /// The flag that names its backend, where it is not the default one.
-    backend: &'static [&'static str],
+    /// Where its locks are, when they are on a server of its own.
+    _server: Option<RedisServer>,
 }
+
+/// Makes tests of functions that take a home: one for each store, in a module of its name.
+macro_rules! on_every_store {
+    ($($test:ident)*) => {
+        crate::run_fixture::on_stores_of_this_host! { $($test)* }
+        #[cfg(feature = "redis")]
+        mod redis {
+            $(#[test] fn $test() {
+                tests::require!("redis-server", "redis-cli");
+                super::$test(&crate::run_fixture::Home::on_redis());
+            })*
+        }
+    };
+}
+pub(crate) use on_every_store;
+
+/// The same, for what only the kernel can prove, and for leases that do not expire.
+macro_rules! on_stores_of_this_host {
+    ($($test:ident)*) => {
+        mod file {
+            $(#[test] fn $test() { super::$test(&crate::run_fixture::Home::new()); })*
+        }
+        mod sqlite {
+            $(#[test] fn $test() { super::$test(&crate::run_fixture::Home::on_sqlite()); })*
+        }
+    };
+}
+pub(crate) use on_stores_of_this_host;
 
 /// A process of the test's own, killed when the test is over.
 pub(crate) struct Running(pub(crate) Child);
@@ -26,7 +55,7 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         let config = lock_file::FileConfig::new(dir.path().join("runtime/locks"));
         let lock = Arc::new(lock_file::FileLock::open(config).unwrap());
-        Self { dir, lock, backend: &[] }
+        Self { dir, lock, _server: None }
     }
 
     /// The same, with its locks in a database.
@@ -34,7 +63,21 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         let config = lock_sqlite::SqliteConfig::new(dir.path().join("runtime/locks.sqlite"));
         let lock = Arc::new(lock_sqlite::SqliteLock::open(config).unwrap());
-        Self { dir, lock, backend: &["--backend", "sqlite"] }
+        let home = Self { dir, lock, _server: None };
+        home.write("talkstick.toml", "lock.backend = \"sqlite\"\n");
+        home
+    }
+
+    /// The same, with its locks on a server of its own.
+    #[cfg(feature = "redis")]
+    pub(crate) fn on_redis() -> Self {
+        let (dir, server) = (tempfile::tempdir().unwrap(), RedisServer::start());
+        let opening = lock_redis::RedisLock::open(lock_redis::RedisConfig::parse(&server.url()).unwrap());
+        let lock = Arc::new(background::handle().unwrap().block_on(opening).unwrap());
+        let configuration = format!("lock.backend = \"{}\"\n", server.url());
+        let home = Self { dir, lock, _server: Some(server) };
+        home.write("talkstick.toml", &configuration);
+        home
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -49,7 +92,7 @@ impl Home {
     /// `talkstick --root HOME ARGS...`
     pub(crate) fn talkstick(&self, args: &[&str]) -> Command {
         let root = ["--root", self.dir.path().to_str().unwrap()];
-        self.program(env!("CARGO_BIN_EXE_talkstick"), &[&root, self.backend, args].concat())
+        self.program(env!("CARGO_BIN_EXE_talkstick"), &[&root, args].concat())
     }
 
     /// Any program, in this home, with nothing of the caller's talkstick in its environment.

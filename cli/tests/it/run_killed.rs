@@ -5,17 +5,32 @@ use std::time::{Duration, Instant};
 use lock_core::Holder;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::run_fixture::{Home, is_alive, is_stopped, text, until};
+use crate::run_fixture::{Home, is_alive, is_stopped, on_every_store, on_stores_of_this_host, text, until};
+
+on_every_store! {
+    the_group_of_a_killed_run_is_dead_before_the_next_one_starts
+    a_killed_run_costs_the_line_a_lease_at_most
+    a_run_killed_while_it_waits_leaves_nothing
+    a_nested_run_does_not_outlive_the_lease_it_works_under
+    a_killed_supervisor_takes_the_child_with_it_and_run_says_so
+}
+
+mod on_this_host {
+    use super::*;
+    on_stores_of_this_host! {
+        a_dead_run_is_shown_as_dead_while_its_command_is_ended
+        a_killed_run_costs_the_line_what_its_child_needs_to_end
+        a_stopped_run_keeps_the_lock
+    }
+}
 
 /// The next holder looks whether the pid in this file is still there.
 const LOOK: &str = "kill -0 $(cat stubborn) 2>/dev/null && echo alive || echo dead";
 
-#[test]
-fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts() {
-    let home = Home::new();
+fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts(home: &Home) {
     let script =
         "sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done' & echo $$ > child; exec sleep 60";
-    let mut run = home.start(&["--grace", "200ms"], script);
+    let mut run = home.start(&["--ttl", "2s", "--grace", "200ms"], script);
     let (stubborn, child) = (home.until_pid("stubborn"), home.until_pid("child"));
     let next = home.start(&["-w", "60"], LOOK);
     home.until_waiting(1);
@@ -27,9 +42,7 @@ fn the_group_of_a_killed_run_is_dead_before_the_next_one_starts() {
 }
 
 /// While the supervisor ends the command, the lock is not free; but a dead process is not its holder.
-#[test]
-fn a_dead_run_is_shown_as_dead_while_its_command_is_ended() {
-    let home = Home::new();
+fn a_dead_run_is_shown_as_dead_while_its_command_is_ended(home: &Home) {
     let mut run = home.start(&["--grace", "20s"], "trap '' TERM; echo $$ > child; while :; do sleep 0.01; done");
     let child = home.until_pid("child");
     run.signal(Signal::KILL);
@@ -43,9 +56,7 @@ fn a_dead_run_is_shown_as_dead_while_its_command_is_ended() {
 }
 
 /// What ends at TERM costs the line no grace.
-#[test]
-fn a_killed_run_costs_the_line_what_its_child_needs_to_end() {
-    let home = Home::new();
+fn a_killed_run_costs_the_line_what_its_child_needs_to_end(home: &Home) {
     let mut run = home.start(&["--grace", "20s"], "echo $$ > child; exec sleep 60");
     home.until_pid("child");
     let mut next = home.start(&["-w", "60"], "true");
@@ -57,9 +68,20 @@ fn a_killed_run_costs_the_line_what_its_child_needs_to_end() {
     assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
 }
 
-#[test]
-fn a_run_killed_while_it_waits_leaves_nothing() {
-    let home = Home::new();
+fn a_killed_run_costs_the_line_a_lease_at_most(home: &Home) {
+    let mut run = home.start(&["--ttl", "2s", "--grace", "200ms"], "echo > held; exec sleep 60");
+    home.until_written("held");
+    let mut next = home.start(&["-w", "60"], "true");
+    home.until_waiting(1);
+    let killed = Instant::now();
+    run.signal(Signal::KILL);
+    run.end();
+    assert_eq!(next.end().code(), Some(0));
+    // The lease, and as long again for a machine that is busy; the default ttl would show.
+    assert!(killed.elapsed() < Duration::from_secs(4), "{:?}", killed.elapsed());
+}
+
+fn a_run_killed_while_it_waits_leaves_nothing(home: &Home) {
     let mut holder = home.start(&[], "echo > held; exec sleep 60");
     home.until_written("held");
     let mut waiter = home.start(&["-w", "60"], "echo > must-not-run");
@@ -72,9 +94,7 @@ fn a_run_killed_while_it_waits_leaves_nothing() {
     assert!(!home.path("must-not-run").exists());
 }
 
-#[test]
-fn a_stopped_run_keeps_the_lock() {
-    let home = Home::new();
+fn a_stopped_run_keeps_the_lock(home: &Home) {
     let mut run = home.start(&[], "echo > held; until [ -e stop ]; do sleep 0.01; done; exit 8");
     home.until_written("held");
     run.signal(Signal::STOP);
@@ -137,14 +157,12 @@ fn a_broken_run_that_was_stopped_lets_go_when_it_is_continued() {
     assert!(home.run(&["-w", "20"], "true").status.success());
 }
 
-#[test]
-fn a_nested_run_does_not_outlive_the_lease_it_works_under() {
-    let home = Home::new();
+fn a_nested_run_does_not_outlive_the_lease_it_works_under(home: &Home) {
     let talkstick = env!("CARGO_BIN_EXE_talkstick");
     let script = format!(
         "{talkstick} --root . run k --grace 200ms -- sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.01; done'"
     );
-    let mut run = home.start(&["--grace", "200ms"], &script);
+    let mut run = home.start(&["--ttl", "2s", "--grace", "200ms"], &script);
     let stubborn = home.until_pid("stubborn");
     let next = home.start(&["-w", "60"], LOOK);
     home.until_waiting(1);
@@ -154,9 +172,7 @@ fn a_nested_run_does_not_outlive_the_lease_it_works_under() {
     assert!(!is_alive(stubborn));
 }
 
-#[test]
-fn a_killed_supervisor_takes_the_child_with_it_and_run_says_so() {
-    let home = Home::new();
+fn a_killed_supervisor_takes_the_child_with_it_and_run_says_so(home: &Home) {
     let run = home.start(&[], "echo $PPID > supervisor; echo $$ > child; sleep 60 & echo $! > grandchild; wait");
     let supervisor = home.until_pid("supervisor");
     let (child, grandchild): (Pid, Pid) = (home.until_pid("child"), home.until_pid("grandchild"));

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use rustix::process::Signal;
 
-use crate::run_fixture::{Home, json, text};
+use crate::run_fixture::{Home, json, on_every_store, text};
+
+on_every_store! {
+    urgent_goes_before_normal_and_low_after_it
+}
 
 const PROCESSES: usize = 8;
 const TURNS: usize = 50;
@@ -38,9 +42,7 @@ fn turns(home: &Home) -> Vec<(u64, u64)> {
     (0..TURNS).map(turn).collect()
 }
 
-#[test]
-fn urgent_goes_before_normal_and_low_after_it() {
-    let home = Home::new();
+fn urgent_goes_before_normal_and_low_after_it(home: &Home) {
     let mut holder = home.start(&[], "echo > held; exec sleep 60");
     home.until_written("held");
     let mut waiting = Vec::new();

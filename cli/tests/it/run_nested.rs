@@ -1,12 +1,20 @@
 //! A run below a run.
 
-use crate::run_fixture::{Home, text};
+use crate::run_fixture::{Home, on_every_store, text};
+
+on_every_store! {
+    a_run_below_a_run_works_under_the_same_lease
+    a_run_on_another_key_below_a_run_keeps_both
+    two_at_once_below_one_run_exclude_each_other
+    a_held_list_made_up_from_the_public_token_gives_no_right
+    a_stale_held_list_is_said_to_be_stale_and_waits_in_line
+    runs_one_after_the_other_find_the_lock_free_and_their_inner_gates_too
+    a_run_that_has_ended_waits_for_those_who_still_work_under_its_lease
+}
 
 const TALKSTICK: &str = env!("CARGO_BIN_EXE_talkstick");
 
-#[test]
-fn a_run_below_a_run_works_under_the_same_lease() {
-    let home = Home::new();
+fn a_run_below_a_run_works_under_the_same_lease(home: &Home) {
     let inner = format!(
         "echo $TALKSTICK_TOKEN; {TALKSTICK} --root . run k -w 5 -- sh -c 'echo $TALKSTICK_TOKEN; {TALKSTICK} --root . run k -w 5 -- sh -c \"echo \\$TALKSTICK_TOKEN; exit 6\"'"
     );
@@ -18,9 +26,14 @@ fn a_run_below_a_run_works_under_the_same_lease() {
     assert!(tokens.iter().all(|token| *token == tokens[0]), "one lease: {stdout}");
 }
 
-#[test]
-fn a_run_on_another_key_below_a_run_keeps_both() {
-    let home = Home::new();
+fn runs_one_after_the_other_find_the_lock_free_and_their_inner_gates_too(home: &Home) {
+    for _ in 0..5 {
+        let output = home.run(&["-n"], &format!("{TALKSTICK} --root . run k -n -- true"));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+}
+
+fn a_run_on_another_key_below_a_run_keeps_both(home: &Home) {
     let script = format!(
         "{TALKSTICK} --root . run other -w 5 -- {TALKSTICK} --root . run k -w 5 -- sh -c 'echo $TALKSTICK_KEY'"
     );
@@ -29,9 +42,7 @@ fn a_run_on_another_key_below_a_run_keeps_both() {
 }
 
 /// `mkdir` fails for the second of two that are inside at once.
-#[test]
-fn two_at_once_below_one_run_exclude_each_other() {
-    let home = Home::new();
+fn two_at_once_below_one_run_exclude_each_other(home: &Home) {
     let turn = "mkdir inside || { echo overlap >> overlaps; exit 1; }; echo turn >> turns; sleep 0.01; rmdir inside";
     let loops = format!("for i in 1 2 3 4 5; do {TALKSTICK} --root . run k -- sh -c '{turn}'; done");
     let output = home.run(&[], &format!("({loops}) & ({loops}) & wait"));
@@ -40,9 +51,7 @@ fn two_at_once_below_one_run_exclude_each_other() {
     assert_eq!(home.read("turns").lines().count(), 10);
 }
 
-#[test]
-fn a_held_list_made_up_from_the_public_token_gives_no_right() {
-    let home = Home::new();
+fn a_held_list_made_up_from_the_public_token_gives_no_right(home: &Home) {
     let _holder = home.start(&[], "printf '%s\\n' \"$TALKSTICK_HELD\" > held; exec sleep 60");
     let held = home.until_written("held");
     let lock_core::Holder::Lease { token, .. } = home.state().holder else { panic!("held") };
@@ -55,9 +64,7 @@ fn a_held_list_made_up_from_the_public_token_gives_no_right() {
     assert_eq!(text(&output.stdout), "runs\n", "the true one does: {}", text(&output.stderr));
 }
 
-#[test]
-fn a_stale_held_list_is_said_to_be_stale_and_waits_in_line() {
-    let home = Home::new();
+fn a_stale_held_list_is_said_to_be_stale_and_waits_in_line(home: &Home) {
     home.run(&[], "printf '%s\\n' \"$TALKSTICK_HELD\" > held");
     let stale = home.until_written("held");
     let output = home.run_command(&["-w", "5"], "echo ran").env("TALKSTICK_HELD", stale.trim_end()).output().unwrap();
@@ -82,9 +89,7 @@ fn a_held_list_that_cannot_be_read_is_said_in_one_line_and_gives_no_right() {
     assert_eq!((text(&refused.stdout).as_str(), refused.status.code()), ("", Some(75)), "{}", text(&refused.stderr));
 }
 
-#[test]
-fn a_run_that_has_ended_waits_for_those_who_still_work_under_its_lease() {
-    let home = Home::new();
+fn a_run_that_has_ended_waits_for_those_who_still_work_under_its_lease(home: &Home) {
     let script = format!(
         "{TALKSTICK} --root . run k -- sh -c 'echo > inside; until [ -e stop ]; do sleep 0.02; done; echo over > over' >/dev/null 2>&1 & until [ -e inside ]; do sleep 0.02; done"
     );

@@ -2,7 +2,12 @@
 
 use rustix::process::Signal;
 
-use crate::run_fixture::{Home, is_stopped, json, text, until};
+use crate::run_fixture::{Home, is_stopped, json, on_every_store, text, until};
+
+on_every_store! {
+    stop_and_continue_reach_the_child_without_a_terminal
+    a_broken_lease_ends_the_whole_group_before_the_next_one_starts
+}
 
 #[test]
 fn signals_reach_the_child_which_decides_what_becomes_of_them() {
@@ -62,9 +67,7 @@ fn a_signal_that_the_caller_ignores_stays_ignored() {
     assert_eq!(run.end().code(), Some(5));
 }
 
-#[test]
-fn stop_and_continue_reach_the_child_without_a_terminal() {
-    let home = Home::new();
+fn stop_and_continue_reach_the_child_without_a_terminal(home: &Home) {
     let mut run = home.start(&[], "echo $$ > child; exec sleep 60");
     let child = home.until_pid("child");
     run.signal(Signal::TSTP);
@@ -76,9 +79,7 @@ fn stop_and_continue_reach_the_child_without_a_terminal() {
     assert_eq!(run.end().code(), Some(128 + 15));
 }
 
-#[test]
-fn a_broken_lease_ends_the_whole_group_before_the_next_one_starts() {
-    let home = Home::new();
+fn a_broken_lease_ends_the_whole_group_before_the_next_one_starts(home: &Home) {
     let script = "trap 'echo term > told' TERM; sh -c 'trap \"\" TERM; echo $$ > stubborn; while :; do sleep 0.02; done' & wait; wait";
     let command =
         home.talkstick(&["--json", "run", "k", "--grace", "300ms", "--", "sh", "-c", script]).spawn().unwrap();

@@ -41,46 +41,10 @@ fn a_path_is_below_the_root_and_an_unknown_key_is_free() {
 
 #[cfg(target_os = "linux")]
 mod run {
-    use std::time::{Duration, Instant};
-
     use lock_core::Holder;
     use rustix::process::Signal;
 
-    use crate::run_fixture::{Home, is_alive, text, until};
-
-    /// The child is proven dead before the next one starts, and the line loses no time over it.
-    #[test]
-    fn a_killed_run_hands_over_when_its_child_has_ended() {
-        let home = Home::on_sqlite();
-        let mut run = home.start(&[], "echo $$ > child; exec sleep 60");
-        let child = home.until_pid("child");
-        let next = home.start(&["-w", "60"], "kill -0 $(cat child) 2>/dev/null && echo alive || echo dead");
-        home.until_waiting(1);
-        let killed = Instant::now();
-        run.signal(Signal::KILL);
-        let output = next.end_with_output();
-        let took = killed.elapsed();
-        run.end();
-        assert_eq!(text(&output.stdout), "dead\n", "{}", text(&output.stderr));
-        assert!(!is_alive(child));
-        // The handover itself is held to 50 ms by the conformance suite; here a shell starts too.
-        assert!(took < Duration::from_secs(1), "{took:?}");
-    }
-
-    #[test]
-    fn a_dead_run_is_shown_as_dead_while_its_command_is_ended() {
-        let home = Home::on_sqlite();
-        let mut run = home.start(&["--grace", "20s"], "trap '' TERM; echo $$ > child; while :; do sleep 0.01; done");
-        let child = home.until_pid("child");
-        run.signal(Signal::KILL);
-        run.end();
-        until("the holder is shown as dead", || matches!(home.state().holder, Holder::Ending { .. }));
-        let refused = home.run(&["-n"], "true");
-        assert_eq!(refused.status.code(), Some(75));
-        assert!(text(&refused.stderr).contains("has died"), "{}", text(&refused.stderr));
-        rustix::process::kill_process(child, Signal::KILL).unwrap();
-        until("the lock is free", || home.state().holder == Holder::Free);
-    }
+    use crate::run_fixture::{Home, text};
 
     #[test]
     fn status_names_holder_and_line_and_break_ends_the_holder() {
@@ -111,20 +75,6 @@ mod run {
         assert!(broken.status.success(), "{}", text(&broken.stderr));
         run.end();
         assert!(home.run(&["-w", "20"], "true").status.success());
-    }
-
-    #[test]
-    fn a_nested_run_works_under_the_lease_of_the_outer_one() {
-        let home = Home::on_sqlite();
-        let talkstick = env!("CARGO_BIN_EXE_talkstick");
-        let inner = format!("{talkstick} --root . --backend sqlite run k -n -- echo inner");
-        let output = home.run(&[], &inner);
-        assert_eq!(
-            (text(&output.stdout).as_str(), output.status.code()),
-            ("inner\n", Some(0)),
-            "{}",
-            text(&output.stderr)
-        );
     }
 
     #[test]
