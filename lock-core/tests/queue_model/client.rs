@@ -68,6 +68,15 @@ impl Client {
                 says = Some(Call::Release { token });
                 Phase::Out
             }
+            // Its holder stops, and says so; a request that had not heard of the lease never acts under it.
+            (Phase::Holding { token, .. }, Answer::Broken) => {
+                says = Some(Call::Release { token });
+                Phase::Out
+            }
+            (Phase::Entering { .. } | Phase::Waiting { .. }, Answer::Broken) => {
+                says = Some(Call::Withdraw);
+                Phase::Out
+            }
             (Phase::Entering { .. }, &Answer::Queued { number }) => Phase::Waiting { number },
             (Phase::Waiting { number }, Answer::Missing) => Phase::Entering { number: Some(number) },
             (Phase::Holding { token, left }, Answer::Held) if left > 0 => {

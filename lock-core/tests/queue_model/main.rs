@@ -30,6 +30,8 @@ pub(crate) enum Bug {
     TokenByClock,
     /// While the store is away, its waiters are silent.
     OutageIsSilence,
+    /// A lease that was broken before its taker heard of it is had all the same.
+    BrokenOfferIsTaken,
 }
 
 fn punctual(clients: &[Priority], faults: Faults) -> Protocol {
@@ -53,7 +55,7 @@ fn steps_to_break(property: &'static str, protocol: Protocol) -> usize {
     checker.discovery(property).unwrap_or_else(|| panic!("`{property}` holds")).into_actions().len()
 }
 
-const NONE: Faults = Faults { lost: 0, stops: 0, cancels: 0, outages: 0, steps: 0, leaps: 0 };
+const NONE: Faults = Faults { lost: 0, stops: 0, cancels: 0, breaks: 0, outages: 0, steps: 0, leaps: 0 };
 
 #[test]
 fn with_a_lost_message_and_a_stopped_client_a_live_head_is_granted_in_time() {
@@ -82,6 +84,15 @@ fn an_outage_leaves_the_order_as_it_was_and_every_live_head_is_granted_in_time()
     holds_everywhere(punctual(&[Normal, Normal], Faults { outages: 1, cancels: 1, ..NONE }));
 }
 
+/// Offers, leases, and leases whose taker has not heard of them yet: whichever is broken, nobody acts beside another one, and
+/// who waits has it in time.
+#[test]
+fn a_broken_lease_makes_no_second_holder_and_passes_on_in_time() {
+    holds_everywhere(punctual(&[Normal, Normal], Faults { breaks: 1, lost: 1, ..NONE }));
+    holds_everywhere(Protocol { renewals: 0, ..punctual(&[Normal; 3], Faults { breaks: 1, ..NONE }) });
+    holds_everywhere(Protocol { renewals: 0, ..late(&[Normal, Normal], Faults { breaks: 1, ..NONE }) });
+}
+
 /// However late messages come: nobody acts under a lease that may be another one's.
 #[test]
 fn messages_that_come_late_make_no_second_holder() {
@@ -93,6 +104,7 @@ fn each_mistake_that_is_made_on_purpose_is_found() {
     let lossy = punctual(&[Normal, Normal], Faults { lost: 1, ..NONE });
     let clock = punctual(&[Normal, Normal], Faults { steps: 1, ..NONE });
     let outage = Protocol { renewals: 0, ..punctual(&[Normal; 3], Faults { outages: 1, ..NONE }) };
+    let broken = Protocol { renewals: 0, ..punctual(&[Normal; 3], Faults { breaks: 1, ..NONE }) };
     for (bug, property, protocol) in [
         (Bug::DeadlineFromAnswer, EXCLUSION, late(&[Normal, Normal], NONE)),
         (Bug::OfferIsLease, EXCLUSION, Protocol { renewals: 0, ..punctual(&[Normal; 3], NONE) }),
@@ -100,6 +112,7 @@ fn each_mistake_that_is_made_on_purpose_is_found() {
         (Bug::NoSweep, PROGRESS, lossy),
         (Bug::TokenByClock, FENCING, clock),
         (Bug::OutageIsSilence, ORDER, outage),
+        (Bug::BrokenOfferIsTaken, EXCLUSION, broken),
     ] {
         let steps = steps_to_break(property, Protocol { bug: Some(bug), ..protocol });
         println!("{bug:?} breaks `{property}` in {steps} steps");

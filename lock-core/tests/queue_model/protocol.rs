@@ -39,6 +39,7 @@ pub(crate) enum Action {
     Cancel(usize),
     Stop(usize),
     Resume(usize),
+    Break,
     Outage,
     Back {
         was_down: bool,
@@ -109,6 +110,12 @@ impl Protocol {
                 actions.extend([true, false].map(|was_down| Action::Back { was_down }))
             }
             _ => {}
+        }
+        if state.faults.breaks > 0
+            && state.away.is_none()
+            && state.server.held.as_ref().is_some_and(|held| !held.broken)
+        {
+            actions.push(Action::Break);
         }
         if state.faults.steps > 0 {
             actions.extend([Action::StepClock(3), Action::StepClock(30)]);
@@ -192,6 +199,10 @@ impl Model for Protocol {
                 state.clients[client].stopped = true;
             }
             Action::Resume(client) => state.clients[client].stopped = false,
+            Action::Break => {
+                state.faults.breaks -= 1;
+                state.break_lease(self);
+            }
             Action::Outage => {
                 state.faults.outages -= 1;
                 state.away = Some(0);

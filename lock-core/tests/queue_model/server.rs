@@ -34,6 +34,7 @@ pub(crate) struct Held {
     /// Ticks that are left.
     pub(crate) ends: u8,
     pub(crate) offered: bool,
+    pub(crate) broken: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,6 +72,8 @@ pub(crate) enum Answer {
     Queued {
         number: u64,
     },
+    /// Its lease was broken.
+    Broken,
     /// It has no place.
     Missing,
     /// The lease goes on.
@@ -118,7 +121,7 @@ impl Server {
     ) -> (Answer, Option<usize>) {
         self.hear(client);
         let woken = self.settle(bug);
-        if let Some(answer) = self.stands(client) {
+        if let Some(answer) = self.stands(client, bug) {
             return (answer, woken);
         }
         if self.gone.contains(&client) {
@@ -136,18 +139,19 @@ impl Server {
         } else {
             self.line.push(ticket);
         }
-        (self.stands(client).unwrap_or(Answer::Missing), woken)
+        (self.stands(client, bug).unwrap_or(Answer::Missing), woken)
     }
 
     fn refresh(&mut self, client: usize, bug: Option<Bug>) -> (Answer, Option<usize>) {
         self.hear(client);
         let woken = self.settle(bug);
-        (self.stands(client).unwrap_or(Answer::Missing), woken)
+        (self.stands(client, bug).unwrap_or(Answer::Missing), woken)
     }
 
     fn renew(&mut self, client: usize, token: FencingToken, bug: Option<Bug>) -> Answer {
         self.listen(bug);
         match &mut self.held {
+            Some(held) if held.client == client && held.token == token && held.broken => Answer::Broken,
             Some(held) if held.client == client && held.token == token && held.ends > 0 => {
                 held.ends = TTL;
                 Answer::Held
@@ -168,6 +172,17 @@ impl Server {
             self.gone.dedup();
         }
         (Answer::Done, None)
+    }
+
+    /// Nobody acts under an offer, so that ends at once; a lease is marked. Who is to be woken.
+    pub(crate) fn break_lease(&mut self, bug: Option<Bug>) -> Option<usize> {
+        let held = self.held.as_mut()?;
+        if !held.offered || bug == Some(Bug::BrokenOfferIsTaken) {
+            held.broken = true;
+            return None;
+        }
+        self.held = None;
+        self.settle(bug)
     }
 
     fn end_if(&mut self, ends: bool, bug: Option<Bug>) -> (Answer, Option<usize>) {
@@ -194,10 +209,13 @@ impl Server {
         }
     }
 
-    /// What the client is to the lock; a lease that was offered to it is taken up.
-    fn stands(&mut self, client: usize) -> Option<Answer> {
+    /// What the client is to the lock; a lease that was offered to it is taken up. One that is broken cannot be prolonged.
+    fn stands(&mut self, client: usize, bug: Option<Bug>) -> Option<Answer> {
         if let Some(held) = self.held.as_mut().filter(|held| held.client == client) {
-            (held.offered, held.ends) = (false, TTL);
+            if held.broken && bug != Some(Bug::BrokenOfferIsTaken) {
+                return Some(Answer::Broken);
+            }
+            (held.offered, held.ends) = (false, if held.broken { held.ends } else { TTL });
             return Some(Answer::Granted { token: held.token });
         }
         let ticket = self.line.iter().find(|ticket| ticket.client == client)?;
@@ -232,7 +250,7 @@ impl Server {
         self.tokens_grow &= token > self.token_highest;
         (self.token_last, self.token_highest) = (token, self.token_highest.max(token));
         let ends = if offered { OFFER } else { TTL };
-        self.held = Some(Held { client: ticket.client, token, number: ticket.number, ends, offered });
+        self.held = Some(Held { client: ticket.client, token, number: ticket.number, ends, offered, broken: false });
     }
 
     /// Its clock is set, whose leases then last longer by a tick if that is back.

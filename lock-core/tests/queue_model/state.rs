@@ -21,6 +21,8 @@ pub(crate) struct Faults {
     pub(crate) cancels: u8,
     /// The store is away for a while: it hangs, and then does what it was asked for, or it starts anew.
     pub(crate) outages: u8,
+    /// An operator breaks the lease that there is.
+    pub(crate) breaks: u8,
     /// The store's clock is set back, or forth; its leases last longer by a tick in the first case.
     pub(crate) steps: u8,
     /// The store's clock is set forth and its leases end: what no lease by the clock survives.
@@ -70,6 +72,12 @@ impl State {
         }
         self.net.post(client, age, What::Answer(answer));
         if let Some(woken) = woken {
+            self.net.post(woken, 0, What::Wake);
+        }
+    }
+
+    pub(crate) fn break_lease(&mut self, protocol: &Protocol) {
+        if let Some(woken) = self.server.break_lease(protocol.bug) {
             self.net.post(woken, 0, What::Wake);
         }
     }
