@@ -2,7 +2,7 @@
 
 use std::{io::Write, time::Duration};
 
-use lock_core::{Error, FencingToken, Guard, LockKey, LossReason};
+use lock_core::{Error, FencingToken, Guard, Holder, LockKey, LossReason};
 use serde::Serialize;
 
 use crate::{
@@ -79,11 +79,17 @@ impl Finished {
     /// The store's answer was no lock.
     pub(super) fn not_acquired(error: Error, refused: ExitStatus, wait: Duration) -> Self {
         let (outcome, status) = match &error {
-            Error::TimedOut { .. } | Error::QueueFull { .. } => (Outcome::NotAcquired, refused),
+            // Lost: it was broken before we knew of it.
+            Error::TimedOut { .. } | Error::QueueFull { .. } | Error::Lost { .. } => (Outcome::NotAcquired, refused),
             Error::Config(_) => (Outcome::Usage, ExitStatus::CONFIG),
             _ => (Outcome::Unavailable, ExitStatus::RUN_UNAVAILABLE),
         };
         let shown = match &error {
+            // Released just then, or offered to one that has not taken it up.
+            Error::TimedOut { key, state, .. } if wait.is_zero() && state.holder == Holder::Free => {
+                let message = format!("`{key}` was not free when it was asked for, and {state} now; ask again");
+                CommandError::new(ErrorKind::NoLock, message)
+            }
             Error::TimedOut { key, state, .. } if wait.is_zero() => {
                 CommandError::new(ErrorKind::NoLock, format!("`{key}` is not free: {state}"))
             }
@@ -218,6 +224,29 @@ impl<'a> Object<'a> {
             outcome: finished.outcome,
             error: finished.error.as_ref(),
             exit: finished.status.code(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lock_core::KeyState;
+
+    #[test]
+    fn a_lock_that_nobody_has_taken_up_yet_is_told_as_such_and_one_that_was_broken_is_not_acquired() {
+        let key = LockKey::new("k").unwrap();
+        let state = KeyState { key: key.clone(), holder: Holder::Free, queue: Vec::new(), last_token: FencingToken(1) };
+        let (waited, state) = (Duration::ZERO, Box::new(state));
+        let offered = Error::TimedOut { key: key.clone(), waited, state, place: None, setting: "-w" };
+        let broken = Error::Lost { key, token: FencingToken(1), reason: LossReason::Broken };
+        for (error, said) in
+            [(offered, "`k` was not free when it was asked for, and nobody holds it now"), (broken, "was broken")]
+        {
+            let finished = Finished::not_acquired(error, ExitStatus::RUN_NOT_ACQUIRED, Duration::ZERO);
+            assert_eq!(finished.status, ExitStatus::RUN_NOT_ACQUIRED);
+            let shown = finished.error.expect("an error").to_string();
+            assert!(shown.contains(said), "{shown}");
         }
     }
 }
