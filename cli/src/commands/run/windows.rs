@@ -21,13 +21,7 @@ use super::{
     plan::Plan,
     report::{Finished, Loss, Outcome, Report, unreleased},
 };
-use crate::{
-    ExitStatus, backends, env_vars,
-    error::{CommandError, ErrorKind},
-    settings::Settings,
-    ui::Talk,
-    waiting::Announcer,
-};
+use crate::{ExitStatus, backends, env_vars, error::CommandError, settings::Settings, ui::Talk, waiting::Announcer};
 
 /// What SIGINT is where there are signals; shells know the status.
 const INTERRUPT: u8 = 2;
