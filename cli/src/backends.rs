@@ -159,6 +159,18 @@ pub(crate) fn file_config(settings: &Settings) -> Option<lock_file::FileConfig> 
     (config.scheme() == "file").then(|| lock_file::FileConfig::from_store(&config))
 }
 
+/// Where the configured store keeps files, if it does.
+#[cfg(unix)]
+#[cfg_attr(not(any(feature = "file", feature = "sqlite")), allow(unused_variables, reason = "no other keeps any"))]
+pub(crate) fn files(settings: &Settings) -> Option<PathBuf> {
+    let files = None;
+    #[cfg(feature = "file")]
+    let files = files.or_else(|| file_config(settings).map(|config| config.dir));
+    #[cfg(feature = "sqlite")]
+    let files = files.or_else(|| sqlite_config(settings).map(|config| config.path));
+    files
+}
+
 /// What `doctor` is told of a store beyond that it could be opened.
 pub(crate) struct Condition {
     /// Of what.

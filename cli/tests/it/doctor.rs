@@ -49,3 +49,23 @@ fn a_full_disk_and_one_that_is_nearly_full_are_told() {
     let _full = std::fs::write(disk.path().join("filler"), vec![1; 1 << 20]).unwrap_err();
     assert_eq!(told(), "fail");
 }
+
+/// The lock store may be elsewhere than the root.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_of_the_lock_store_is_told_whatever_the_root_is_on() {
+    let case =
+        Case::new(["doctor"]).config("lock.backend = \"sqlite:disk/locks.sqlite\"").file("disk/locks.sqlite", "");
+    std::fs::remove_file(case.root().join("disk/locks.sqlite")).unwrap();
+    let folder = case.root().join("disk");
+    let Some(disk) = tests::small_disk::SmallDisk::over(&folder, "64k") else { return };
+    let told = || case.again_here(["doctor"]).run().stdout;
+    let seen = told();
+    assert!(seen.contains("warn  disk: ") && seen.contains("are free at [root]/disk"), "{seen}");
+    let _full = std::fs::write(disk.path().join("filler"), vec![1; 1 << 20]).unwrap_err();
+    let seen = told();
+    assert!(seen.contains("fail  disk: 0 bytes are free at [root]/disk"), "{seen}");
+    // Files are looked at as well.
+    let seen = case.again_here(["--backend", "file:disk/locks", "doctor"]).run().stdout;
+    assert!(seen.contains("fail  disk: 0 bytes are free at [root]/disk"), "{seen}");
+}

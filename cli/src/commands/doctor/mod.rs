@@ -70,7 +70,7 @@ impl fmt::Display for Check {
 pub(crate) fn run(settings: &Settings, ui: &mut Ui) -> Result<ExitStatus, CommandError> {
     let mut checks = vec![root(settings), configuration(settings)];
     #[cfg(unix)]
-    checks.extend(disk::checks(&settings.root.path));
+    checks.extend(disk::checks(settings));
     checks.extend(crate::runtime::start()?.block_on(store::checks(settings)));
     checks.extend(display::checks(settings));
     Ok(report(&checks, ui))
