@@ -12,6 +12,7 @@ mod gates;
 mod legacy;
 mod log;
 mod message_source;
+mod notices;
 mod runtime;
 mod settings;
 mod signals;

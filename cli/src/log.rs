@@ -1,8 +1,8 @@
-//! Debug logs to stderr, as JSON with `--json`.
+//! Debug logs to stderr, as JSON with `--json`; without them, what is for users alone.
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{args::GlobalArgs, env_vars, ui::Ui};
+use crate::{args::GlobalArgs, env_vars, notices, ui::Ui};
 
 /// Starts logging when `-v` or the environment asks for it: `-v` every attempt, wake, place in line, grant and release;
 /// `-vv` everything.
@@ -12,7 +12,9 @@ pub(crate) fn start(global: &GlobalArgs, ui: &Ui) {
         1 => Some("debug"),
         _ => Some("trace"),
     };
-    let Some(filter) = env_vars::text(env_vars::LOG).or(wanted.map(str::to_owned)) else { return };
+    let Some(filter) = env_vars::text(env_vars::LOG).or(wanted.map(str::to_owned)) else {
+        return notices::start(ui.talk());
+    };
     let filter = match EnvFilter::try_new(&filter) {
         Ok(filter) => filter,
         Err(error) => {

@@ -4,6 +4,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{Error, FencingToken, LockKey, LossReason, Place};
 
+/// The target of those `tracing` events, at the level of warnings, that a user must be told of also where nothing is logged. Each
+/// is one sentence.
+pub const NOTICE: &str = "talkstick::notice";
+
 /// One thing that happened to an acquisition or its lease.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

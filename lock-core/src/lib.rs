@@ -48,7 +48,7 @@ pub use blocking::{BlockingGuard, BlockingLock};
 pub use capability::Capabilities;
 pub use clock::wall_clock_us;
 pub use error::{Error, KeyError, LossReason, Operation};
-pub use event::{LockEvent, Observer};
+pub use event::{LockEvent, NOTICE, Observer};
 pub use file_error::FileError;
 pub use guard::{Guard, Permit};
 pub use held::{HELD_VARIABLE, HeldLease, HeldLeases};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lock_core::{
-    Moment,
+    Moment, NOTICE,
     dir::{Dir, FileId},
     filesystem, flock,
 };
@@ -157,7 +157,6 @@ impl Store {
         }
         self.wait_for_holders(batons, until)?;
         let damaged = layout::damaged(&self.name);
-        tracing::warn!(path = %self.path.display(), kept = %damaged, "the database is damaged and is made anew");
         // The log first: left behind, it would be taken for the new database's.
         for suffix in [layout::LOG, layout::INDEX, ""] {
             let name = format!("{}{suffix}", self.name);
@@ -165,6 +164,11 @@ impl Store {
                 gates.rename(&name, &format!("{damaged}{suffix}"))?;
             }
         }
+        let path = self.path.display();
+        tracing::warn!(
+            target: NOTICE,
+            "the database {path} is damaged and is made anew; what is left of it is kept beside it as {damaged}"
+        );
         Ok(())
     }
 }

@@ -39,6 +39,28 @@ fn a_path_is_below_the_root_and_an_unknown_key_is_free() {
     assert!(case.root().join("db/mine.sqlite").is_file());
 }
 
+#[test]
+fn a_damaged_database_is_made_anew_and_that_is_said() {
+    for (flag, says) in
+        [("-q", "warning: the database [root]/db is damaged"), ("--json", "{\"warning\":\"the database [root]/db is")]
+    {
+        let case = Case::new(["--backend", "sqlite:db", "run", "k", "--", "true"]);
+        case.run().is(0, "", "");
+        for name in ["db", "db-wal"] {
+            let path = case.root().join(name);
+            if let Ok(bytes) = std::fs::read(&path) {
+                std::fs::write(&path, vec![0xa5; bytes.len().max(4096)]).unwrap();
+            }
+        }
+        let ran = case.again_here([flag, "--backend", "sqlite:db", "status", "k"]).run();
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with(says) && ran.stderr.contains("kept beside it as db.damaged"), "{}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        assert!(case.root().join("db.damaged").is_file());
+        case.run().is(0, "", "");
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod run {
     use lock_core::Holder;
