@@ -38,6 +38,7 @@
 //! Each server has a line of its own, with priority and aging. They agree unless requests come at the same moment or a server
 //! was away; then the votes are split, somebody gives back, and who stood first may go second. So no order is promised.
 //!
+//! # How this is checked
 //! `tests/quorum_model` explores votes, tokens and leases in every order of their steps and faults.
 //!
 //! # Sources

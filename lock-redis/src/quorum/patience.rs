@@ -8,7 +8,8 @@ use std::{
 use lock_core::Moment;
 
 /// How long they are kept when the first server's is among them. For each server before the first one that has voted it is a
-/// third of that: of all that have a part of the votes, one outlasts the others and gets theirs.
+/// third of that: of all that have a part of the votes, one outlasts the others and gets theirs, unless a third one stands before it
+/// in their lines; then it is chance that ends it.
 const PATIENCE: Duration = Duration::from_millis(300);
 const PATIENCE_MIN: Duration = Duration::from_millis(10);
 

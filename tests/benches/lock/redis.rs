@@ -30,6 +30,18 @@ pub(crate) fn quorum_uncontended() {
     let servers = RedisQuorum::start_old(3, &[]);
     let each: Vec<String> = (0..3).map(|at| format!("redis://127.0.0.1:{}", servers.port(at))).collect();
     measure_uncontended(&servers.url(), &each);
+    measure_beside_one(&servers.url());
+}
+
+/// Interleaved rounds; the one server is none of the three, and is reached as they are.
+fn measure_beside_one(url: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let one = RedisQuorum::start(1, &[]);
+    let of_three = OurLock::open(url, folder.path());
+    let of_one = OurLock::open(&format!("redis://127.0.0.1:{}", one.port(0)), folder.path());
+    let round = |_| [&of_three, &of_one].map(|lock| lock.runtime.block_on(timed_async(lock.asynchronous())));
+    let (of_three, of_one) = (0..ROUNDS).map(round).map(<(Duration, Duration)>::from).unzip();
+    compare("acquire + release", median(of_three), "on one server", median(of_one));
 }
 
 pub(crate) fn handover() {

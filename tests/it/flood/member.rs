@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, LockKey, Moment, ThreadLock, background};
 use lock_file::{FileConfig, FileLock};
-use lock_redis::{RedisConfig, RedisLock};
+use lock_redis::{QuorumLock, RedisConfig, RedisLock};
 use lock_sqlite::{SqliteConfig, SqliteLock};
 
 use super::verdict::{Memory, Turn};
@@ -44,8 +44,11 @@ fn open(store: &str) -> Arc<dyn DistributedLock> {
     if let Some(path) = store.strip_prefix("sqlite:") {
         return Arc::new(SqliteLock::open(SqliteConfig::new(path)).expect("opened"));
     }
-    let config = RedisConfig::parse(store).expect("a URL");
-    Arc::new(background::handle().expect("a runtime").block_on(RedisLock::open(config)).expect("opened"))
+    let (config, runtime) = (RedisConfig::parse(store).expect("a URL"), background::handle().expect("a runtime"));
+    if store.starts_with("redis+quorum:") {
+        return Arc::new(runtime.block_on(QuorumLock::open(config)).expect("opened"));
+    }
+    Arc::new(runtime.block_on(RedisLock::open(config)).expect("opened"))
 }
 
 async fn take_turns(lock: &Arc<dyn DistributedLock>, tasks: u64, span: Duration) -> (Vec<Turn>, Memory) {

@@ -11,8 +11,8 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use tests::{redis_server::RedisServer, require};
-use verdict::{Memory, Turn};
+use tests::{redis_quorum::RedisQuorum, redis_server::RedisServer, require};
+use verdict::{Memory, Order, Turn};
 
 /// How much of it.
 #[derive(Debug, Clone, Copy)]
@@ -80,10 +80,10 @@ impl Drop for Member {
 }
 
 fn flood(name: &str, store: &str) {
-    flood_of(Size::wanted(), name, store);
+    flood_of(Size::wanted(), name, store, Order::Promised);
 }
 
-fn flood_of(size: Size, name: &str, store: &str) {
+fn flood_of(size: Size, name: &str, store: &str, order: Order) {
     let each = size.tasks / size.processes;
     let mut members: Vec<Member> = (0..size.processes).map(|_| Member::start(store, each, size.seconds)).collect();
     members.iter_mut().for_each(Member::is_ready);
@@ -94,13 +94,13 @@ fn flood_of(size: Size, name: &str, store: &str) {
         turns.extend(its);
         memory.push(used);
     }
-    verdict::judge(name, turns, &memory, each * size.processes);
+    verdict::judge(name, turns, &memory, each * size.processes, order);
 }
 
 #[test]
 fn on_threads() {
     // The lock is its process's own, so all tasks are in one.
-    flood_of(Size { processes: 1, ..Size::wanted() }, "thread", "thread");
+    flood_of(Size { processes: 1, ..Size::wanted() }, "thread", "thread", Order::Promised);
 }
 
 #[test]
@@ -123,4 +123,17 @@ fn on_redis() {
     // What is left of a key: its last token and number, and no ticket.
     let left: Vec<String> = server.tell(&["KEYS", "*"]).lines().map(str::to_owned).collect();
     assert!(left.len() <= 1, "left behind: {left:?}");
+}
+
+#[test]
+fn on_a_quorum() {
+    require!("redis-server", "redis-cli");
+    let quorum = RedisQuorum::start_old(3, &[]);
+    // While its lines disagree, each handover waits until votes are given back: a turn for each of 2000 tasks would take minutes.
+    let size = Size { processes: 12, tasks: 24, ..Size::wanted() };
+    flood_of(size, "redis+quorum", &quorum.url(), Order::NotPromised);
+    for left in quorum.tell(0..quorum.len(), &["KEYS", "*"]) {
+        // Beside it, since when the server keeps locks, and requests that are over.
+        assert!(left.lines().count() <= 3, "left behind: {left:?}");
+    }
 }
