@@ -97,21 +97,27 @@ impl Batons {
     /// Whether somebody keeps the file locked.
     pub(crate) fn life(&self, kind: Kind, number: u64) -> Result<Life, Trouble> {
         let name = kind.file(number);
-        let file = match self.folder.existing_file(&name) {
-            Ok(Some(file)) => file,
-            Ok(None) => return Ok(Life::Over { released_ns: 0 }),
-            // What was not put there by a process of ours holds up no line: who is alive puts its file back.
-            Err(FileError::Planted { .. }) if kind == Kind::Line => return Ok(Life::Over { released_ns: 0 }),
-            Err(error) => return Err(error.into()),
-        };
         let path = || self.folder.path_of(&name);
-        if !flock::try_shared(&file).map_err(Trouble::io("lock", path()))? {
+        for _ in 0..TRIES {
+            let file = match self.folder.existing_file(&name) {
+                Ok(Some(file)) => file,
+                Ok(None) => return Ok(Life::Over { released_ns: 0 }),
+                // What was not put there by a process of ours holds up no line: who is alive puts its file back.
+                Err(FileError::Planted { .. }) if kind == Kind::Line => return Ok(Life::Over { released_ns: 0 }),
+                Err(error) => return Err(error.into()),
+            };
             let id = dir::id_of(&file).map_err(Trouble::io("look at", path()))?;
-            return Ok(Life::Alive(file, id));
+            if !flock::try_shared(&file).map_err(Trouble::io("lock", path()))? {
+                return Ok(Life::Alive(file, id));
+            }
+            // Its process may have put a new one in its place since it was opened, and has let go of this one alone.
+            if self.folder.id_of(&name)?.is_none_or(|there| there == id) {
+                let mut bytes = [0; 8];
+                dir::read_at(&file, &mut bytes, 0).map_err(Trouble::io("read", path()))?;
+                return Ok(Life::Over { released_ns: u64::from_le_bytes(bytes) });
+            }
         }
-        let mut bytes = [0; 8];
-        dir::read_at(&file, &mut bytes, 0).map_err(Trouble::io("read", path()))?;
-        Ok(Life::Over { released_ns: u64::from_le_bytes(bytes) })
+        Err(Trouble::unsteady(path()))
     }
 
     /// Whether the name still names our file.
@@ -143,7 +149,11 @@ impl Batons {
             }
             let Ok(Some(file)) = self.folder.existing_file(&name) else { continue };
             if flock::try_shared(&file).map_err(Trouble::io("lock", self.folder.path_of(&name)))? {
-                self.folder.unlink(&name)?;
+                let id = dir::id_of(&file).map_err(Trouble::io("look at", self.folder.path_of(&name)))?;
+                // As in `life`: what has been put in its place lives.
+                if self.folder.id_of(&name)? == Some(id) {
+                    self.folder.unlink(&name)?;
+                }
             } else {
                 leases += usize::from(Kind::Lease.names(&name));
             }
@@ -210,6 +220,29 @@ mod tests {
         old.let_go();
         assert!(flock::try_shared(&slept_on).unwrap(), "woken");
         assert!(batons.is_in_place(Kind::Line, &baton).unwrap() && old.number == baton.number);
+    }
+
+    /// Who looks, or sweeps, just when a file is replaced sees its process alive.
+    #[test]
+    fn a_file_that_is_being_replaced_is_alive_all_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let batons = batons(&folder);
+        let mut baton = create(&batons, Kind::Line);
+        let number = baton.number;
+        std::thread::scope(|scope| {
+            let replacing = scope.spawn(|| {
+                (0..3000).for_each(|_| batons.replace(Kind::Line, &mut baton).unwrap().let_go());
+                baton
+            });
+            while !replacing.is_finished() {
+                let life = batons.life(Kind::Line, number).unwrap();
+                assert!(matches!(life, Life::Alive(..)), "{life:?}");
+                batons.sweep().unwrap();
+            }
+            let baton = replacing.join().unwrap();
+            assert!(batons.is_in_place(Kind::Line, &baton).unwrap());
+            baton.let_go();
+        });
     }
 
     /// Makers and a sweep at once: whatever has its name is locked, and stays.
