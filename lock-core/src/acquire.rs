@@ -70,13 +70,14 @@ async fn acquire_under(
     parents: Vec<Parent>,
 ) -> Result<Guard, Error> {
     if let Some(secret) = options.held.find(&lock.to_string(), key).map(|held| held.secret.hash()) {
-        if let Some(parent) = lock.held_under(key, secret).await? {
+        if let Some(held) = lock.held_under(key, secret).await? {
+            let parent = Parent::new(key.clone(), secret, held.token);
             let mut within = parents.clone();
-            within.push(Parent { key: key.clone(), secret, token: parent.token });
+            within.push(parent.clone());
             let guard = Box::pin(acquire_under(lock, &key.inner_gate(), options, deadline, within)).await?;
             // The lease may have ended while we waited at its inner gate; then it gives no right any more.
-            if let Some(now) = lock.held_under(key, secret).await?.filter(|now| now.token == parent.token) {
-                guard.ends_with_parent(parents.len(), now.deadline);
+            if let Some(now) = lock.held_under(key, secret).await?.filter(|now| now.token == held.token) {
+                parent.lasts_until(now.deadline);
                 return Ok(guard);
             }
         }

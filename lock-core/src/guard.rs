@@ -108,11 +108,6 @@ impl Guard {
         !self.watch().parents.is_empty()
     }
 
-    /// The parent `at` this place, from the outermost on, lasts until then; so does this guard at most.
-    pub(crate) fn ends_with_parent(&self, at: usize, deadline: Option<Moment>) {
-        self.watch().ends_with_parent(at, deadline);
-    }
-
     /// The file whose kernel lock is the lease, where there is one: who keeps a copy open keeps the lease.
     #[must_use]
     pub fn liveness(&self) -> Option<&Arc<File>> {

@@ -13,15 +13,29 @@ use crate::{
 /// Stands for "no deadline" in [`LeaseWatch::deadline_ns`].
 const NEVER: u64 = u64::MAX;
 
-/// Stands for "not known yet" in [`LeaseWatch::parents_deadlines_ns`].
+/// Stands for "not known yet" in [`Parent::deadline_ns`].
 const UNKNOWN: u64 = 0;
 
-/// A lease that an inherited guard works under.
+/// A lease that an inherited guard works under. Clones share what is known of its end.
 #[derive(Debug, Clone)]
 pub(crate) struct Parent {
-    pub(crate) key: LockKey,
-    pub(crate) secret: SecretHash,
-    pub(crate) token: FencingToken,
+    key: LockKey,
+    secret: SecretHash,
+    token: FencingToken,
+    /// Nanoseconds since boot, as the store has said last. Who works under a lease must not believe beyond its end: when the
+    /// store cannot be asked any more, the parent may be stopped, and nobody renews it.
+    deadline_ns: Arc<AtomicU64>,
+}
+
+impl Parent {
+    pub(crate) fn new(key: LockKey, secret: SecretHash, token: FencingToken) -> Self {
+        Self { key, secret, token, deadline_ns: Arc::new(AtomicU64::new(UNKNOWN)) }
+    }
+
+    /// The store has said until when it lasts. Of two answers the later end counts: that of the first question may come last.
+    pub(crate) fn lasts_until(&self, deadline: Option<Moment>) {
+        self.deadline_ns.fetch_max(deadline.map_or(NEVER, Moment::since_boot_ns), Ordering::AcqRel);
+    }
 }
 
 /// A held lease. The guard, its permits and the heartbeat share it.
@@ -37,9 +51,6 @@ pub(crate) struct LeaseWatch {
     pub(crate) granted_at: Moment,
     /// Set by renewals, read by every check; nanoseconds since boot.
     deadline_ns: AtomicU64,
-    /// The same of each parent, as the store has said last. Who works under a lease must not believe beyond its end: when the
-    /// store cannot be asked any more, the parent may be stopped, and nobody renews it.
-    parents_deadlines_ns: Vec<AtomicU64>,
     /// When the store was last asked before it confirmed the lease; nanoseconds since boot.
     confirmed_ns: AtomicU64,
     /// Set once, before `lost_signal` is rung: who sees the signal finds the reason.
@@ -65,7 +76,6 @@ impl LeaseWatch {
         let now = Moment::now();
         Self {
             deadline_ns: AtomicU64::new(lease.deadline.map_or(NEVER, Moment::since_boot_ns)),
-            parents_deadlines_ns: parents.iter().map(|_| AtomicU64::new(UNKNOWN)).collect(),
             confirmed_ns: AtomicU64::new(now.since_boot_ns()),
             granted_at: now,
             lost: OnceLock::new(),
@@ -93,16 +103,10 @@ impl LeaseWatch {
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        let of_parents = self.parents_deadlines_ns.iter().map(|deadline_ns| deadline_ns.load(Ordering::Acquire));
+        let of_parents = self.parents.iter().map(|parent| parent.deadline_ns.load(Ordering::Acquire));
         let own = std::iter::once(self.deadline_ns.load(Ordering::Acquire));
         let deadline_ns = own.chain(of_parents.filter(|ns| *ns != UNKNOWN)).min().unwrap_or(NEVER);
         (deadline_ns != NEVER).then(|| Moment::from_since_boot_ns(deadline_ns))
-    }
-
-    /// The parent `at` this place, from the outermost on, lasts until then. Of two answers the later end counts: that of the first
-    /// question may come last.
-    pub(crate) fn ends_with_parent(&self, at: usize, deadline: Option<Moment>) {
-        self.parents_deadlines_ns[at].fetch_max(deadline.map_or(NEVER, Moment::since_boot_ns), Ordering::AcqRel);
     }
 
     /// Marks the lease lost; the first reason stays.
@@ -188,9 +192,9 @@ impl LeaseWatch {
 
     async fn renew_with_parents(&self) -> Result<Renewed, Error> {
         let renewed = self.lock.renew(&self.lease, self.ttl).await?;
-        for (at, parent) in self.parents.iter().enumerate() {
+        for parent in &self.parents {
             match self.lock.held_under(&parent.key, parent.secret).await? {
-                Some(now) if now.token == parent.token => self.ends_with_parent(at, now.deadline),
+                Some(now) if now.token == parent.token => parent.lasts_until(now.deadline),
                 _ => return Err(self.lost_error(LossReason::ParentLost)),
             }
         }
