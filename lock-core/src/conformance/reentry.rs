@@ -4,10 +4,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Fixture, Harness, fixture::options};
+use super::{Fixture, Harness, fixture::options, request};
 use crate::{
-    AcquireOptions, DistributedLockExt, Entered, FencingToken, Guard, HeldLease, HeldLeases, LossReason, Moment, Owner,
-    Priority, Request, RequestId, Secret,
+    AcquireOptions, DistributedLockExt, Entered, Guard, HeldLease, HeldLeases, LossReason, Moment, Request, Secret,
 };
 
 fn under(guard: &Guard) -> AcquireOptions {
@@ -85,15 +84,7 @@ pub async fn loss_reaches_inheritors<H: Harness>(f: &Fixture<H>) {
 pub async fn an_inheritor_believes_no_longer_than_its_parent_lasts<H: Harness>(f: &Fixture<H>) {
     let ttl = Duration::from_secs(2);
     let secret = Secret::random().expect("a random source");
-    let request = Request {
-        id: RequestId(1),
-        owner: Owner::current("stopped"),
-        priority: Priority::Normal,
-        ttl,
-        floor: FencingToken(0),
-        secret_hash: secret.hash(),
-        number: None,
-    };
+    let request = Request { ttl, secret_hash: secret.hash(), ..request(1) };
     let asked_at = Moment::now();
     let Entered::Granted(parent) = f.lock.enter(&f.key, &request).await.expect("asked") else { panic!("it is free") };
     let held = HeldLease { store: f.lock.to_string(), key_stem: f.key.file_stem(), secret };
