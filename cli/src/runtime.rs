@@ -22,7 +22,10 @@ pub(crate) fn start() -> Result<tokio::runtime::Runtime, CommandError> {
 /// Waits until the store has what was let go: an interrupted, timed out or failed command leaves its ticket and its lease by
 /// drops, and the process ends right behind this.
 pub(crate) fn drain() {
-    // Without it, nothing was left to it.
+    // Most commands leave nothing there, and many have not so much as started it.
+    if background::is_drained() {
+        return;
+    }
     let Ok(background) = background::handle() else { return };
     if !background.block_on(background::drained(Moment::now() + DRAINED_WITHIN)) {
         tracing::warn!("the lock store does not answer: what stays there of this command ends by itself");

@@ -86,6 +86,12 @@ pub async fn drained(until: Moment) -> bool {
     }
 }
 
+/// Whether [`drained`] has nothing to wait for now. Starts no runtime.
+#[must_use]
+pub fn is_drained() -> bool {
+    *LEFT_BY_DROPS.borrow() == 0
+}
+
 impl LeftByDrop {
     fn new() -> Self {
         LEFT_BY_DROPS.send_modify(|left| *left += 1);
