@@ -128,12 +128,12 @@ impl Line {
 
 impl Waiter {
     /// Counts a sending; gives whether an earlier copy of it may come yet.
-    pub(crate) fn is_sent(&self) -> bool {
+    pub(crate) fn count_sending(&self) -> bool {
         self.unanswered.fetch_add(1, Ordering::Relaxed) > 0
     }
 
-    /// The one sent last was answered.
-    pub(crate) fn is_answered(&self) {
+    /// The one that was sent last is answered.
+    pub(crate) fn count_answer(&self) {
         self.unanswered.fetch_sub(1, Ordering::Relaxed);
     }
 

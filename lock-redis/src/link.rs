@@ -68,11 +68,11 @@ impl Link {
     }
 
     /// As [`Link::call`], with arguments that are asked for anew each time it is sent.
-    pub(crate) async fn call_with<'a, A: ToRedisArgs + Sync + 'a>(
+    pub(crate) async fn call_with<A: ToRedisArgs + Copy>(
         &self,
         script: &'static LuaScript,
         keys: &Keys,
-        arguments: impl Fn() -> &'a [A],
+        arguments: impl Fn() -> A,
     ) -> Result<Answer, Trouble> {
         let (mut attempt, begun) = (1, Moment::now());
         loop {
@@ -129,7 +129,7 @@ async fn run(
     mut connection: Connection,
     script: &LuaScript,
     keys: &Keys,
-    arguments: &[impl ToRedisArgs],
+    arguments: impl ToRedisArgs + Copy,
 ) -> Result<Value, RedisError> {
     if script.lets_go {
         return connection.call(&script.in_full(keys, arguments)).await;

@@ -62,17 +62,17 @@ impl Sent {
 
 impl LuaScript {
     /// The call by hash.
-    pub(crate) fn by_hash(&self, keys: &Keys, arguments: &[impl ToRedisArgs]) -> Cmd {
+    pub(crate) fn by_hash(&self, keys: &Keys, arguments: impl ToRedisArgs) -> Cmd {
         call("EVALSHA", self.sent.hash.get_hash(), keys, arguments)
     }
 
     /// The call in full; the server knows the hash from then on.
-    pub(crate) fn in_full(&self, keys: &Keys, arguments: &[impl ToRedisArgs]) -> Cmd {
+    pub(crate) fn in_full(&self, keys: &Keys, arguments: impl ToRedisArgs) -> Cmd {
         call("EVAL", &self.sent.text, keys, arguments)
     }
 }
 
-fn call(command: &str, script: &str, keys: &Keys, arguments: &[impl ToRedisArgs]) -> Cmd {
+fn call(command: &str, script: &str, keys: &Keys, arguments: impl ToRedisArgs) -> Cmd {
     let mut call = redis::cmd(command);
     call.arg(script).arg(keys.0.len()).arg(&keys.0[..]).arg(arguments);
     call

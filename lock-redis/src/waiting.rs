@@ -38,7 +38,7 @@ impl Client {
     async fn enter_as(&self, waiter: &Waiter, number: Option<u64>) -> Result<Entered, Trouble> {
         let Waiter { key, request, .. } = waiter;
         let owner = serde_json::to_string(&request.owner).map_err(|_| self.strange(ENTER.name))?;
-        let first = [
+        let asked = [
             request.id.to_string(),
             class_of(request.priority).to_string(),
             ttl_ms(request.ttl)?.to_string(),
@@ -48,13 +48,10 @@ impl Client {
             self.channel.clone(),
             number.map(|number| number.to_string()).unwrap_or_default(),
             self.link.config.queue_max.to_string(),
-            String::new(),
         ];
-        let mut again = first.clone();
-        again[first.len() - 1] = "1".to_owned();
-        let arguments = || if waiter.is_sent() { &again[..] } else { &first[..] };
+        let arguments = || (&asked, if waiter.count_sending() { "1" } else { "" });
         let answer = self.link.call_with(&ENTER, &Keys::of(&self.link.config, key), arguments).await?;
-        waiter.is_answered();
+        waiter.count_answer();
         match Standing::read(&answer.value) {
             Some(Standing::Granted { token, number }) => {
                 self.is_kept(&answer, waiter, token).await?;
