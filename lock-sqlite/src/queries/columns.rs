@@ -21,6 +21,14 @@ pub(super) fn read_owner(row: &Row<'_>, at: usize) -> Result<Owner> {
     Ok(Owner { host: row.get(at)?, pid: row.get(at + 1)?, start: unsigned(row, at + 2)?, label: row.get(at + 3)? })
 }
 
+/// The columns of [`read_entry`], in its order.
+macro_rules! entry_columns {
+    () => {
+        "ticket, request, process, pid, start, since_us, passed, priority, rest"
+    };
+}
+pub(super) use entry_columns;
+
 pub(super) fn read_entry(row: &Row<'_>) -> Result<Entry> {
     let priority = usize::from(row.get::<_, u8>(7)?);
     Ok(Entry {

@@ -3,14 +3,12 @@
 use lock_core::{LockKey, Priority, queue};
 use rusqlite::{Connection, Result, params};
 
-use super::columns::{count, read_entry, signed, unsigned};
+use super::columns::{count, entry_columns, read_entry, signed, unsigned};
 use crate::entry::Entry;
 
 /// The line of a key, in no order of its own.
 pub(crate) fn line(db: &Connection, key: &LockKey) -> Result<Vec<Entry>> {
-    let mut statement = db.prepare_cached(
-        "SELECT ticket, request, process, pid, start, since_us, passed, priority, rest FROM tickets WHERE key = ?1",
-    )?;
+    let mut statement = db.prepare_cached(concat!("SELECT ", entry_columns!(), " FROM tickets WHERE key = ?1"))?;
     statement.query_map([key.as_str()], read_entry)?.collect()
 }
 

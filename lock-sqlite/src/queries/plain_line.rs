@@ -3,7 +3,7 @@
 use lock_core::{LockKey, Priority, queue};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-use super::columns::{count, read_entry, signed, unsigned};
+use super::columns::{count, entry_columns, read_entry, signed, unsigned};
 use crate::entry::Entry;
 
 /// The statements of a plain line, and the index that answers each.
@@ -28,27 +28,40 @@ const _: () = assert!(queue::PASSED_MAX == 16, "the index must be made anew by a
 
 const COUNT_OF: &str = "SELECT count(*) FROM tickets WHERE key = ?1 AND process = ?2";
 
-const FIRST_TWO: &str = "SELECT ticket, request, process, pid, start, since_us, passed, priority, rest FROM tickets
-     INDEXED BY tickets_in_order WHERE key = ?1 ORDER BY priority DESC, ticket LIMIT 2";
+const FIRST_TWO: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " FROM tickets INDEXED BY tickets_in_order WHERE key = ?1 ORDER BY priority DESC, ticket LIMIT 2"
+);
 
-const FIRST_TWO_OF: &str = "SELECT ticket, request, process, pid, start, since_us, passed, priority, rest FROM tickets
-     INDEXED BY tickets_of_process WHERE key = ?1 AND process = ?2 ORDER BY priority DESC, ticket LIMIT 2";
+const FIRST_TWO_OF: &str = concat!(
+    "SELECT ",
+    entry_columns!(),
+    " FROM tickets INDEXED BY tickets_of_process WHERE key = ?1 AND process = ?2 ORDER BY priority DESC, ticket LIMIT 2"
+);
 
-/// The last one before a ticket, of its priority, that is the earliest of its process.
-const AHEAD_IN_PRIORITY: &str =
-    "SELECT ticket, request, process, pid, start, since_us, passed, priority, rest FROM tickets AS ahead
-     INDEXED BY tickets_in_order WHERE key = ?1 AND priority = ?2 AND ticket < ?3
-     AND ticket = (SELECT ticket FROM tickets AS its INDEXED BY tickets_of_process
+/// The last ticket that is the earliest of its process, of those in a range of the order.
+macro_rules! ahead {
+    ($range:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM tickets AS ahead INDEXED BY tickets_in_order WHERE key = ?1 AND ",
+            $range,
+            " AND ticket = (SELECT ticket FROM tickets AS its INDEXED BY tickets_of_process
                    WHERE its.key = ?1 AND its.process = ahead.process ORDER BY its.priority DESC, its.ticket LIMIT 1)
-     ORDER BY ticket DESC LIMIT 1";
+              ORDER BY ",
+            $order,
+            " LIMIT 1"
+        )
+    };
+}
 
-/// The same of all better priorities.
-const AHEAD_IN_BETTER: &str =
-    "SELECT ticket, request, process, pid, start, since_us, passed, priority, rest FROM tickets AS ahead
-     INDEXED BY tickets_in_order WHERE key = ?1 AND priority > ?2
-     AND ticket = (SELECT ticket FROM tickets AS its INDEXED BY tickets_of_process
-                   WHERE its.key = ?1 AND its.process = ahead.process ORDER BY its.priority DESC, its.ticket LIMIT 1)
-     ORDER BY priority, ticket DESC LIMIT 1";
+/// Before a ticket, of its priority.
+const AHEAD_IN_PRIORITY: &str = ahead!("priority = ?2 AND ticket < ?3", "ticket DESC");
+
+/// Of all better priorities.
+const AHEAD_IN_BETTER: &str = ahead!("priority > ?2", "priority, ticket DESC");
 
 const BEHIND_IN_PRIORITY: &str = "SELECT process FROM tickets INDEXED BY tickets_in_order
      WHERE key = ?1 AND priority = ?2 AND ticket > ?3 ORDER BY ticket LIMIT 1";
@@ -86,24 +99,27 @@ pub(crate) fn first_two_of(db: &Connection, key: &LockKey, process: u64) -> Resu
 /// Whom the process of this ticket sleeps on, its earliest one in a plain line: the last before it that is the earliest of
 /// its own process.
 pub(crate) fn ahead_of(db: &Connection, key: &LockKey, earliest: &Entry) -> Result<Option<Entry>> {
-    let priority = earliest.priority as u8;
-    let in_priority = params![key.as_str(), priority, signed(earliest.ticket)];
-    let ahead = db.prepare_cached(AHEAD_IN_PRIORITY)?.query_row(in_priority, read_entry).optional()?;
-    match ahead {
-        None => db.prepare_cached(AHEAD_IN_BETTER)?.query_row(params![key.as_str(), priority], read_entry).optional(),
-        ahead => Ok(ahead),
-    }
+    nearest(db, [AHEAD_IN_PRIORITY, AHEAD_IN_BETTER], key, earliest, read_entry)
 }
 
 /// The process of the ticket that comes next behind this one in a plain line.
 pub(crate) fn process_behind(db: &Connection, key: &LockKey, entry: &Entry) -> Result<Option<u64>> {
+    nearest(db, [BEHIND_IN_PRIORITY, BEHIND_IN_WORSE], key, entry, |row| unsigned(row, 0))
+}
+
+/// What stands nearest to a ticket: of its own priority, else of those beyond it.
+fn nearest<T>(
+    db: &Connection,
+    [in_priority, beyond]: [&str; 2],
+    key: &LockKey,
+    entry: &Entry,
+    read: fn(&Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
     let priority = entry.priority as u8;
-    let in_priority = params![key.as_str(), priority, signed(entry.ticket)];
-    let process = |row: &Row<'_>| unsigned(row, 0);
-    let behind = db.prepare_cached(BEHIND_IN_PRIORITY)?.query_row(in_priority, process).optional()?;
-    match behind {
-        None => db.prepare_cached(BEHIND_IN_WORSE)?.query_row(params![key.as_str(), priority], process).optional(),
-        behind => Ok(behind),
+    let values = params![key.as_str(), priority, signed(entry.ticket)];
+    match db.prepare_cached(in_priority)?.query_row(values, read).optional()? {
+        None => db.prepare_cached(beyond)?.query_row(params![key.as_str(), priority], read).optional(),
+        found => Ok(found),
     }
 }
 

@@ -3,7 +3,7 @@
 use lock_core::{LockKey, Owner, Request, RequestId};
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use super::columns::{read_entry, read_owner, read_rest, signed, unsigned};
+use super::columns::{entry_columns, read_entry, read_owner, read_rest, signed, unsigned};
 use crate::entry::{Entry, Rest};
 
 /// The process of a ticket in line.
@@ -14,10 +14,8 @@ pub(crate) fn process_of(db: &Connection, key: &LockKey, ticket: u64) -> Result<
 
 /// A ticket in line.
 pub(crate) fn entry(db: &Connection, key: &LockKey, ticket: u64) -> Result<Option<Entry>> {
-    let mut statement = db.prepare_cached(
-        "SELECT ticket, request, process, pid, start, since_us, passed, priority, rest FROM tickets
-         WHERE key = ?1 AND ticket = ?2",
-    )?;
+    let mut statement =
+        db.prepare_cached(concat!("SELECT ", entry_columns!(), " FROM tickets WHERE key = ?1 AND ticket = ?2"))?;
     statement.query_row(params![key.as_str(), signed(ticket)], read_entry).optional()
 }
 
