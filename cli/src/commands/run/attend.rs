@@ -11,7 +11,7 @@ use super::{
     environment,
     group::Group,
     plan::Plan,
-    report::{Finished, Loss, Outcome, Report, unreleased},
+    report::{Finished, Loss, Outcome, Release, Report},
     signals::{BELL, PASSED_ON, SignalPipe, ignore, poll_for},
     supervisor::Supervisor,
     terminal::Terminal,
@@ -68,9 +68,9 @@ fn wait_and_run(
     };
     let finished = attendance.run(&guard);
     // Before the release, which may take its time in the very outage that this tells of.
-    let is_lost = finished.outcome == Outcome::Lost;
+    let release = Release::of(&guard, &finished);
     let status = report.tell(&Finished { waited, held: Some(granted.elapsed()), ..finished });
-    attendance.release(guard, is_lost);
+    attendance.release(guard, release);
     status
 }
 
@@ -250,8 +250,8 @@ impl Attendance<'_> {
     }
 
     /// Lets go. Inheritors may still be at work under the lease: signals go on to what is left of the group.
-    fn release(&self, guard: Guard, is_lost: bool) {
-        let (supervisor, expires) = (self.supervisor, guard.deadline().is_some());
+    fn release(&self, guard: Guard, release: Release) {
+        let supervisor = self.supervisor;
         let released = drive(guard.release(), self.signals, |signal| {
             // The group may be gone, and the supervisor with it.
             let _gone = supervisor.wire.send(&Order::Signal(signal), None);
@@ -259,11 +259,7 @@ impl Attendance<'_> {
         });
         match released {
             Ok(Driven::Done(Ok(())) | Driven::Interrupted(_)) => {}
-            // That the lease is lost was said, and it ends by itself.
-            Ok(Driven::Done(Err(error))) if is_lost => {
-                tracing::debug!(%error, "a lost lease was not released");
-            }
-            Ok(Driven::Done(Err(error))) => self.talk.warn(&unreleased(&self.plan.key, expires, &error)),
+            Ok(Driven::Done(Err(error))) => release.failed(&self.plan.key, &error, self.talk),
             Err(error) => self.talk.warn(&format!("the release of the lock was not seen through: {error}")),
         }
         let _gone = self.order(&Order::Released);

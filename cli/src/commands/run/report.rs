@@ -152,10 +152,27 @@ fn cause(error: &Error) -> String {
     chain(std::error::Error::source(error).unwrap_or(error))
 }
 
-/// What there is to say when a lease that was held could not be given back.
-pub(super) fn unreleased(key: &LockKey, expires: bool, error: &Error) -> String {
-    let end = if expires { "its lease ends" } else { "this program has ended" };
-    format!("`{key}` could not be released and passes on when {end}: {}", cause(error))
+/// A lease that is given back after its end was told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Release {
+    is_lost: bool,
+    expires: bool,
+}
+
+impl Release {
+    pub(super) fn of(guard: &Guard, finished: &Finished) -> Self {
+        Self { is_lost: finished.outcome == Outcome::Lost, expires: guard.deadline().is_some() }
+    }
+
+    /// Says so when it could not be given back.
+    pub(super) fn failed(self, key: &LockKey, error: &Error, talk: Talk) {
+        if self.is_lost {
+            // That was said, and it ends by itself.
+            return tracing::debug!(%error, "a lost lease was not released");
+        }
+        let end = if self.expires { "its lease ends" } else { "this program has ended" };
+        talk.warn(&format!("`{key}` could not be released and passes on when {end}: {}", cause(error)));
+    }
 }
 
 /// Where the JSON object goes.

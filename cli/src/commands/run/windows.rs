@@ -19,7 +19,7 @@ use super::{
     environment,
     job::Job,
     plan::Plan,
-    report::{Finished, Loss, Outcome, Report, unreleased},
+    report::{Finished, Loss, Outcome, Release, Report},
 };
 use crate::{ExitStatus, backends, env_vars, error::CommandError, settings::Settings, ui::Talk, waiting::Announcer};
 
@@ -73,14 +73,11 @@ pub(super) fn attend(plan: &Plan, settings: &Settings, report: Report) -> ExitSt
     // From here on Ctrl-C is the child's, which shares our console and hears it too: `interrupts` only keeps it from
     // ending us.
     let finished = run_child(plan, &guard, &job, tell, &news).under(&guard);
-    let (is_lost, expires) = (finished.outcome == Outcome::Lost, guard.deadline().is_some());
+    let release = Release::of(&guard, &finished);
     // Before the release, which may take its time in the very outage that this tells of.
     let status = report.tell(&Finished { waited, held: Some(granted.elapsed()), ..finished });
-    match handle.block_on(guard.release()) {
-        Ok(()) => {}
-        // That the lease is lost was said, and it ends by itself.
-        Err(error) if is_lost => tracing::debug!(%error, "a lost lease was not released"),
-        Err(error) => talk.warn(&unreleased(&plan.key, expires, &error)),
+    if let Err(error) = handle.block_on(guard.release()) {
+        release.failed(&plan.key, &error, talk);
     }
     if let Err(error) = job.let_go() {
         talk.warn(&format!("what the command left in the background ends now: {error}"));
