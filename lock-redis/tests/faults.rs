@@ -6,31 +6,22 @@
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use lock_core::{
-    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, Holder, LockEvent, LockKey,
-    LossReason, Moment, Observer, Registry, StoreConfig,
+    DistributedLock, DistributedLockExt, Error, FencingToken, Guard, Holder, LockEvent, LockKey, LossReason, Moment,
+    Observer,
 };
-use lock_redis::RedisLock;
 use tests::{redis_server::RedisServer, require};
 use tokio::{sync::mpsc, task::JoinHandle};
+
+#[path = "client/mod.rs"]
+mod client;
+
+use client::{client_with_timeout, key, options};
 
 /// Those that wait in the tests that watch the order.
 const WAITERS: usize = 6;
 
 async fn client(server: &RedisServer) -> Arc<dyn DistributedLock> {
-    let mut registry = Registry::new();
-    RedisLock::register(&mut registry, |mut config| {
-        config.timeout = Duration::from_millis(500);
-        Ok(config)
-    });
-    registry.open(StoreConfig::new(server.url(), "/")).await.unwrap()
-}
-
-fn key() -> LockKey {
-    LockKey::new("k").unwrap()
-}
-
-fn options() -> AcquireOptions {
-    AcquireOptions::default().timeout(Duration::from_secs(25))
+    client_with_timeout(&server.url(), Duration::from_millis(500)).await
 }
 
 async fn hold(lock: &Arc<dyn DistributedLock>) -> Guard {

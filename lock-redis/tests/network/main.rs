@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod answers;
+#[path = "../client/mod.rs"]
+mod client;
 mod connecting;
 mod late;
 mod line;

@@ -2,12 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{
-    AcquireOptions, DistributedLock, DistributedLockExt, Guard, Holder, KeyState, LockKey, Moment, Registry,
-    StoreConfig,
-};
-use lock_redis::RedisLock;
+use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Guard, Holder, KeyState, Moment};
 use tests::{probe::READY_WITHIN, proxy::Proxy, redis_server::RedisServer};
+
+pub(crate) use crate::client::{client_with_timeout, key, options};
 
 /// How long a client waits for an answer: what is lost is asked for again after it.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(300);
@@ -66,23 +64,6 @@ fn url_through(network: &Proxy) -> String {
 
 async fn client(url: &str) -> Arc<dyn DistributedLock> {
     client_with_timeout(url, ANSWER_WITHIN).await
-}
-
-pub(crate) async fn client_with_timeout(url: &str, timeout: Duration) -> Arc<dyn DistributedLock> {
-    let mut registry = Registry::new();
-    RedisLock::register(&mut registry, move |mut config| {
-        config.timeout = timeout;
-        Ok(config)
-    });
-    registry.open(StoreConfig::new(url, "/")).await.unwrap()
-}
-
-pub(crate) fn key() -> LockKey {
-    LockKey::new("k").unwrap()
-}
-
-pub(crate) fn options() -> AcquireOptions {
-    AcquireOptions::default().timeout(Duration::from_secs(25))
 }
 
 pub(crate) fn acquire(lock: &Arc<dyn DistributedLock>, options: AcquireOptions) -> tokio::task::JoinHandle<Guard> {

@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+#[path = "../client/mod.rs"]
+mod client;
 mod conformance;
 mod faults;
 mod late;

@@ -2,15 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lock_core::{
-    AcquireOptions, DistributedLock, DistributedLockExt, Error, FencingToken, Guard, LockKey, Registry, StoreConfig,
-};
-use lock_redis::RedisLock;
+use lock_core::{DistributedLock, DistributedLockExt, Error, FencingToken, Guard};
 use tests::{
     probe::{READY_WITHIN, until},
     proxy::Proxy,
     redis_quorum::RedisQuorum,
 };
+
+use crate::client::client_with_timeout;
+pub(crate) use crate::client::{key, options};
 
 /// What is answered outlives the process: it is the system's to bring to disk.
 pub(crate) const LOG: &[&str] = &["--appendonly", "yes", "--appendfsync", "no"];
@@ -19,20 +19,7 @@ pub(crate) const LOG: &[&str] = &["--appendonly", "yes", "--appendfsync", "no"];
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) async fn client(url: String) -> Arc<dyn DistributedLock> {
-    let mut registry = Registry::new();
-    RedisLock::register(&mut registry, |mut config| {
-        config.timeout = TIMEOUT;
-        Ok(config)
-    });
-    registry.open(StoreConfig::new(url, "/")).await.unwrap()
-}
-
-pub(crate) fn key() -> LockKey {
-    LockKey::new("k").unwrap()
-}
-
-pub(crate) fn options() -> AcquireOptions {
-    AcquireOptions::default().timeout(Duration::from_secs(25))
+    client_with_timeout(&url, TIMEOUT).await
 }
 
 pub(crate) async fn hold(lock: &Arc<dyn DistributedLock>) -> Guard {
