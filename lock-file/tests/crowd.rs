@@ -5,7 +5,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Child,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,6 +18,7 @@ use lock_core::{
     conformance::a_long_line_is_granted_in_order,
 };
 use lock_file::{FileConfig, FileLock};
+use tests::role::role;
 
 const MEMBER: &str = "TALKSTICK_TEST_MEMBER";
 const PROCESSES: usize = 8;
@@ -86,13 +87,7 @@ fn take_turn(lock: &BlockingLock, options: AcquireOptions) -> (Turn, Lease) {
 }
 
 fn start(dir: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "member", "--nocapture", "--test-threads=1"])
-        .env(MEMBER, dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = role("member").env(MEMBER, dir).spawn().unwrap();
     let reader = BufReader::new(child.stdout.take().unwrap());
     (child, reader)
 }

@@ -5,7 +5,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout},
     sync::Arc,
     time::Duration,
 };
@@ -14,6 +14,7 @@ use lock_core::{
     AcquireOptions, BlockingLock, DistributedLock, LockKey, Moment, conformance::a_long_line_is_granted_in_order,
 };
 use lock_sqlite::{SqliteConfig, SqliteLock};
+use tests::role::role;
 
 const MEMBER: &str = "TALKSTICK_TEST_MEMBER";
 const PROCESSES: usize = 8;
@@ -61,13 +62,7 @@ struct Member {
 
 impl Member {
     fn start(folder: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "member", "--nocapture", "--test-threads=1"])
-            .env(MEMBER, folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = role("member").env(MEMBER, folder).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         Self { child, lines }
     }

@@ -15,6 +15,7 @@ pub mod loopback;
 pub mod messages;
 pub mod probe;
 pub mod require;
+pub mod role;
 pub mod told;
 
 #[cfg(target_os = "linux")]

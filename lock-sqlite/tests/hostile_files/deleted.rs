@@ -3,12 +3,13 @@
 use std::{
     io::{BufRead, BufReader, Lines, Write},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout},
     sync::Arc,
     time::Duration,
 };
 
 use lock_core::{DistributedLockExt, Moment};
+use tests::role::role;
 
 use super::{acquire_once, acquire_within, blocking, key, open, soon, told};
 
@@ -102,13 +103,7 @@ struct HolderProcess {
 
 impl HolderProcess {
     fn start(folder: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "deleted::holder", "--nocapture", "--test-threads=1"])
-            .env(HOLDER, folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = role("deleted::holder").env(HOLDER, folder).spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, said }
     }

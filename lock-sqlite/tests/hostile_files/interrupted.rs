@@ -3,12 +3,13 @@
 use std::{
     io::{BufRead, BufReader, Write as _},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::Duration,
 };
 
 use lock_core::{Holder, LockKey, Moment};
 use rustix::process::{Pid, Signal, kill_process};
+use tests::role::role;
 
 use super::{acquire_once, blocking, database, key, open, soon, told, within};
 
@@ -29,13 +30,7 @@ struct Writer(Child);
 
 impl Writer {
     fn start(folder: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "interrupted::writer", "--nocapture", "--test-threads=1"])
-            .env(WRITER, folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = role("interrupted::writer").env(WRITER, folder).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.map(Result::unwrap).any(|line| line == "WRITING"));
         Self(child)

@@ -8,10 +8,10 @@ mod verdict;
 
 use std::{
     io::{BufRead, BufReader, Lines, Write},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout},
 };
 
-use tests::{redis_quorum::RedisQuorum, redis_server::RedisServer, require};
+use tests::{redis_quorum::RedisQuorum, redis_server::RedisServer, require, role::role};
 use verdict::{Memory, Order, Turn};
 
 /// How much of it.
@@ -39,13 +39,10 @@ struct Member {
 
 impl Member {
     fn start(store: &str, tasks: usize, seconds: u64) -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "flood::member::member", "--nocapture", "--test-threads=1"])
+        let mut child = role("flood::member::member")
             .env(member::STORE, store)
             .env(member::TASKS, tasks.to_string())
             .env(member::SECONDS, seconds.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
             .spawn()
             .expect("a process");
         let said = BufReader::new(child.stdout.take().expect("its output")).lines();
