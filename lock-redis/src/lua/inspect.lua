@@ -8,16 +8,16 @@ local holder = {}
 if held and held.ends > NOW then
   holder = { held.owner, held.token, held.since, text(held.ends), held.broken or '', held.request }
 end
-local away, back = last_pause()
+local pauses = last_pauses()
 local waiters = {}
 for _, ticket in ipairs(redis.call('ZRANGE', LINE, 0, -1)) do
   local request = ticket:sub(18)
   local heard = tonumber(redis.call('ZSCORE', HEARD, request) or '0')
   local asked = redis.call('HGET', WAITERS, request)
-  if asked and silent_since(heard, SILENT, away, back) > NOW - SILENT then
+  if asked and silent_since(heard, SILENT, pauses) > NOW - SILENT then
     asked = cjson.decode(asked)
     waiters[#waiters + 1] = { asked.number, text(asked.class), asked.owner, asked.since,
-      redis.call('ZSCORE', PASSED, request) or '0', text(NOW - silent_since(heard, SILENT_HEAD, away, back)), request }
+      redis.call('ZSCORE', PASSED, request) or '0', text(NOW - silent_since(heard, SILENT_HEAD, pauses)), request }
   end
 end
 return { redis.call('HGET', LOCK, 'token_last') or '', holder, waiters,

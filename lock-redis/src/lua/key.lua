@@ -13,6 +13,8 @@ local SILENT = 10000
 
 -- A key that somebody holds or waits for is heard of every 600 ms: after a longer pause the server itself may have been away.
 local DEAF = 1200
+-- So many pauses, the last ones, are nobody's silence: who is not back after one may meet the next.
+local PAUSES = 3
 -- A request is refused for so long after it was withdrawn: longer than a network keeps a copy of it.
 local GONE_FOR = 300000
 
@@ -88,41 +90,55 @@ local function grant(request, asked, offered)
   return token
 end
 
--- The last pause in which the server has heard of nobody: from when, and until when. It was down or hung, another one had its
--- place, its clock was set ahead; or nobody was there.
-local function last_pause()
-  local noted = redis.call('HMGET', LOCK, 'noted', 'away', 'back')
-  local last, away, back = tonumber(noted[1] or NOW), tonumber(noted[2] or 0), tonumber(noted[3] or 0)
-  if NOW - last > DEAF then
-    return last, NOW
-  elseif back > NOW then
-    return 0, 0
+-- The last pauses in which the server has heard of nobody, the oldest first, each from when and until when. It was down or hung,
+-- another one had its place, its clock was set ahead; or nobody was there.
+local function last_pauses()
+  local noted = redis.call('HMGET', LOCK, 'noted', 'pauses')
+  local pauses = {}
+  for _, pause in ipairs(cjson.decode(noted[2] or '[]')) do
+    -- The clock may have been set back.
+    if pause[2] <= NOW then
+      pauses[#pauses + 1] = pause
+    end
   end
-  return away, back
+  local last = tonumber(noted[1] or NOW)
+  if NOW - last > DEAF then
+    pauses[#pauses + 1] = { last, NOW }
+  end
+  if #pauses > PAUSES then
+    table.remove(pauses, 1)
+  end
+  return pauses
 end
 
--- Notes that the key is in use. Gives the last pause.
+-- Notes that the key is in use. Gives the last pauses.
 local function listen()
-  local away, back = last_pause()
-  redis.call('HSET', LOCK, 'noted', text(NOW), 'away', text(away), 'back', text(back))
-  return away, back
+  local pauses = last_pauses()
+  redis.call('HSET', LOCK, 'noted', text(NOW), 'pauses', cjson.encode(pauses))
+  return pauses
 end
 
--- From when the silence of one counts that was last heard of at `heard`: the pause is not its own, unless it was silent for
--- `span` before. Else who is dead would live again with each one that comes by after a pause.
-local function silent_since(heard, span, away, back)
-  return heard > away - span and math.max(heard, back) or heard
+-- From when the silence of one counts that was last heard of at `heard`: a pause is not its own, unless it was silent for
+-- `span` before. Pauses without number would keep who is dead alive for those who come by now and then.
+local function silent_since(heard, span, pauses)
+  for _, pause in ipairs(pauses) do
+    if heard > pause[1] - span then
+      heard = math.max(heard, pause[2])
+    end
+  end
+  return heard
 end
 
 -- The live lease. When there is none, the lock goes to the next live waiter, and only that one is woken.
 local function settle()
-  local away, back = listen()
+  local pauses = listen()
   local held = recorded()
-  -- Nobody could take an offer up while the server was away.
   local offered = held and tonumber(held.offered)
-  if offered and offered > away - OFFER and held.ends < back + OFFER then
-    held.ends = back + OFFER
-    redis.call('HSET', LOCK, 'ends', text(held.ends))
+  -- Nobody could take an offer up while the server was away.
+  local until_taken = offered and silent_since(offered, OFFER, pauses) + OFFER
+  if offered and held.ends < until_taken then
+    held.ends = until_taken
+    redis.call('HSET', LOCK, 'ends', text(until_taken))
   end
   if held and held.ends > NOW then
     -- When the clock was set back, no more is left than a lease or an offer is long.
@@ -142,7 +158,7 @@ local function settle()
       return nil
     end
     local asked = leave(request)
-    if asked and silent_since(asked.heard, SILENT_HEAD, away, back) > NOW - SILENT_HEAD then
+    if asked and silent_since(asked.heard, SILENT_HEAD, pauses) > NOW - SILENT_HEAD then
       pass_by(tonumber(asked.number))
       grant(request, asked, true)
       redis.call('PUBLISH', asked.wake, request)
@@ -153,10 +169,12 @@ end
 
 -- Removes the waiters that have been silent for too long.
 local function bury()
-  local away, back = listen()
-  local last = back > NOW - SILENT and away - SILENT or NOW - SILENT
-  for _, request in ipairs(redis.call('ZRANGEBYSCORE', HEARD, '-inf', text(last))) do
-    leave(request)
+  local pauses = listen()
+  local silent = redis.call('ZRANGEBYSCORE', HEARD, '-inf', text(NOW - SILENT), 'WITHSCORES')
+  for at = 1, #silent, 2 do
+    if silent_since(tonumber(silent[at + 1]), SILENT, pauses) <= NOW - SILENT then
+      leave(silent[at])
+    end
   end
 end
 
