@@ -11,8 +11,8 @@ local SILENT_HEAD = 2000
 -- Any other one after this; it may be slow, but then it is passed over, and keeps its number when it speaks again.
 local SILENT = 10000
 
--- A key that somebody holds or waits for is heard of every 600 ms: after a longer pause the server itself may have been away.
-local DEAF = 1200
+-- A key that somebody waits for is heard of every 600 ms: after a longer pause the server itself may have been away.
+local DEAF = 800
 -- So many pauses, the last ones, are nobody's silence: who is not back after one may meet the next.
 local PAUSES = 3
 -- A request is refused for so long after it was withdrawn: longer than a network keeps a copy of it.
