@@ -35,6 +35,16 @@ impl Client {
         entered
     }
 
+    /// Has a request that waits take the number that it has on another server.
+    pub(crate) async fn take_number(&self, ticket: &Ticket, number: u64) -> Result<Entered, Trouble> {
+        let waiter = self.line.get(ticket.request).ok_or(Trouble::NoTicket)?;
+        let entered = self.enter_as(&waiter, Some(number)).await;
+        if matches!(entered, Ok(Entered::Granted(_))) {
+            self.line.remove(ticket.request);
+        }
+        entered
+    }
+
     async fn enter_as(&self, waiter: &Waiter, number: Option<u64>) -> Result<Entered, Trouble> {
         let Waiter { key, request, .. } = waiter;
         let owner = serde_json::to_string(&request.owner).map_err(|_| self.strange(ENTER.name))?;

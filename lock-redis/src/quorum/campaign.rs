@@ -89,7 +89,7 @@ impl Campaign {
                 Standing::Open => self.change(Moment::now() + LOOK_EVERY).await?,
                 Standing::InLine(place) => {
                     self.told = place;
-                    return Ok(Err((self.number(), place)));
+                    return Ok(Err((self.number().unwrap_or_default(), place)));
                 }
                 Standing::Nowhere => return Err(self.trouble()),
             }
@@ -113,6 +113,10 @@ impl Campaign {
                 }
                 Standing::Nowhere => self.bear(until)?,
                 Standing::Open | Standing::InLine(_) => self.failing_since = None,
+            }
+            // Somebody else is what it waits for now.
+            if self.seats.iter().any(|seat| seat.in_line().is_some()) {
+                self.young = None;
             }
             if looked && until.is_past() {
                 return self.young.take().map_or(Ok(Err(self.told)), Err);
@@ -151,9 +155,9 @@ impl Campaign {
     }
 
     /// Of the first server that has given it one.
-    fn number(&self) -> u64 {
+    fn number(&self) -> Option<u64> {
         let number = |seat: &Seat| seat.in_line().map(|line| line.number).or_else(|| Some(seat.vote()?.number));
-        self.seats.iter().find_map(number).unwrap_or_default()
+        self.seats.iter().find_map(number)
     }
 
     /// Waits until anything has changed on any server, or it is time to do something about it.
@@ -195,16 +199,22 @@ impl Campaign {
 
     /// Comes back to servers it has left alone, and gives back votes that have not become a majority.
     fn attend(&mut self) {
+        self.agree();
         let votes = self.votes().count();
         self.patience.note(votes);
         let is_too_few = votes < self.servers.majority();
         let gives_back = is_too_few && self.gives_back_at().is_some_and(Moment::is_past);
+        // Once in the place that it has in the first line. Then behind all others: if it always went before them, two whose
+        // lines do not agree could hand the same votes to and fro.
+        let elsewhere = self.number();
+        let back = elsewhere.filter(|_| self.given_back == FencingToken(0));
         for (seat, server) in self.seats.iter_mut().zip(&self.servers.clients) {
             match seat {
-                Seat::Resting { until, .. } if until.is_past() => seat.come_back(server, &self.key, &self.request),
-                // Behind all others there: if it went before them again, two could hand the same votes to and fro.
+                Seat::Resting { until, .. } if until.is_past() => {
+                    seat.come_back(server, &self.key, &self.request, elsewhere);
+                }
                 Seat::Vote(Vote { token, .. }) if gives_back => {
-                    let request = Request { number: None, ..self.request.clone() };
+                    let request = Request { number: back, ..self.request.clone() };
                     self.given_back = self.given_back.max(*token);
                     *seat = Seat::seek(server, &self.key, &request, Some(*token));
                 }
@@ -213,6 +223,16 @@ impl Campaign {
         }
         if gives_back {
             self.patience = Patience::default();
+        }
+    }
+
+    /// Has one number in all lines, that of the first server it stands at: those who came at the same moment go in one order
+    /// then, and a lock that is passed on goes to the same one on all servers.
+    fn agree(&mut self) {
+        let is_first_asking = self.seats.iter().find(|seat| seat.trouble().is_none()).is_some_and(Seat::is_asking);
+        let Some(number) = self.number().filter(|_| !is_first_asking) else { return };
+        for (seat, server) in self.seats.iter_mut().zip(&self.servers.clients) {
+            seat.take_number(server, &self.key, self.request.id, number);
         }
     }
 
@@ -264,7 +284,7 @@ impl Campaign {
             key: self.key.clone(),
             request: self.request.id,
             token: self.votes().map(|(_, vote)| vote.token).max().unwrap_or_default().max(unused),
-            number: self.number(),
+            number: self.number().unwrap_or_default(),
             owner: self.owner.clone(),
             secret: hex(&self.request.secret_hash.0),
         }

@@ -35,8 +35,10 @@
 //! nothing, whenever it does. A server that comes back with older data is not young: it must not forget what it has answered.
 //!
 //! # Order
-//! Each server has a line of its own, with priority and aging. They agree unless requests come at the same moment or a server
-//! was away; then the votes are split, somebody gives back, and who stood first may go second. So no order is promised.
+//! Each server has a line of its own, with priority and aging. A request that waits takes the number of its ticket at the first
+//! server in all of them, so they agree soon, however many come at the same moment, and what is let go passes to the same one
+//! everywhere. Until then, and after a server was away, votes may be split; somebody gives back, and who stood first may go
+//! second. So no order is promised.
 //!
 //! # How this is checked
 //! `tests/quorum_model` explores votes, tokens and leases in every order of their steps and faults.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use lock_core::{Entered, FencingToken, LockKey, Moment, Place, Request, RequestId, Waited};
+use lock_core::{Entered, FencingToken, Lease, LockKey, Moment, Place, Request, RequestId, Ticket, Waited};
 
 use crate::{backend::Client, error::Trouble, quorum::lease::give_back};
 
@@ -44,6 +44,8 @@ pub(crate) struct Seeking {
     run: Pin<Box<dyn Future<Output = Result<Vote, Trouble>> + Send>>,
     line: Line,
     seen: Option<InLine>,
+    /// The number that it was told to take.
+    number: Option<u64>,
     /// What kept it from the server before: until that answers, nothing has changed.
     before: Option<Trouble>,
 }
@@ -76,13 +78,31 @@ impl Seat {
             }
             vote(&server, &key, &request, &told).await
         });
-        Self::Seeking(Seeking { run, line, seen: None, before: None })
+        Self::Seeking(Seeking { run, line, seen: None, number: None, before: None })
     }
 
-    /// Asks again after a rest.
-    pub(crate) fn come_back(&mut self, server: &Arc<Client>, key: &LockKey, request: &Request) {
+    /// Where it waits under another number, it takes this one.
+    pub(crate) fn take_number(&mut self, server: &Arc<Client>, key: &LockKey, request: RequestId, number: u64) {
+        let Self::Seeking(seeking) = self else { return };
+        let Some(own) = seeking.in_line().map(|line| line.number) else { return };
+        if own == number || seeking.number == Some(number) {
+            return;
+        }
+        seeking.number = Some(number);
+        let (server, told) = (Arc::clone(server), Arc::clone(&seeking.line));
+        let ticket = Ticket { key: key.clone(), request, number: own };
+        seeking.run = Box::pin(async move {
+            let entered = server.take_number(&ticket, number).await?;
+            wait(&server, entered, &told).await
+        });
+    }
+
+    /// Asks again after a rest. `elsewhere`: its number on the other servers, where it comes back to if this one was away; what was
+    /// not held under its votes begins anew.
+    pub(crate) fn come_back(&mut self, server: &Arc<Client>, key: &LockKey, request: &Request, elsewhere: Option<u64>) {
         let Self::Resting { trouble, number, .. } = self else { return };
-        let (before, number) = (trouble.take(), *number);
+        let before = trouble.take();
+        let number = number.or(elsewhere.filter(|_| before.is_some()));
         *self = Self::seek(server, key, &Request { number, ..request.clone() }, None);
         if let Self::Seeking(seeking) = self {
             seeking.before = before;
@@ -145,11 +165,18 @@ impl Seeking {
 
 /// Asks, and waits in line, until the server votes for the request.
 async fn vote(server: &Client, key: &LockKey, request: &Request, told: &Line) -> Result<Vote, Trouble> {
+    let entered = server.enter(key, request).await?;
+    wait(server, entered, told).await
+}
+
+/// Waits in line, if it does not have the server's vote yet.
+async fn wait(server: &Client, entered: Entered, told: &Line) -> Result<Vote, Trouble> {
     let tell = |number, place| {
         *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(InLine { number, place });
     };
-    let ticket = match server.enter(key, request).await? {
-        Entered::Granted(lease) => return Ok(Vote { token: lease.token, number: lease.ticket }),
+    let vote = |lease: Lease| Vote { token: lease.token, number: lease.ticket };
+    let ticket = match entered {
+        Entered::Granted(lease) => return Ok(vote(lease)),
         Entered::Queued(ticket, place) => {
             tell(ticket.number, place);
             ticket
@@ -157,7 +184,7 @@ async fn vote(server: &Client, key: &LockKey, request: &Request, told: &Line) ->
     };
     loop {
         match server.wait(&ticket, Moment::now() + LONG).await? {
-            Waited::Granted(lease) => return Ok(Vote { token: lease.token, number: lease.ticket }),
+            Waited::Granted(lease) => return Ok(vote(lease)),
             Waited::Queued(place) => tell(ticket.number, place),
         }
     }

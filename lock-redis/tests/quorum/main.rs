@@ -8,5 +8,6 @@ mod client;
 mod conformance;
 mod faults;
 mod late;
+mod lines;
 mod majorities;
 mod site;

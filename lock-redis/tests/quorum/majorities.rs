@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lock_core::{DistributedLockExt, Entered, FencingToken, Holder, Moment, conformance::request};
+use lock_core::{DistributedLockExt, Entered, Error, FencingToken, Holder, Moment, conformance::request};
 use lock_redis::{RedisConfig, RedisLock};
 use tests::{
     probe::{READY_WITHIN, until},
@@ -87,6 +87,37 @@ async fn a_server_grants_nothing_beside_a_lease_that_it_has_forgotten() {
     let text = said(&lock.acquire(&key(), &options()).await.unwrap_err());
     assert!(text.contains("is new or has lost its data") && text.contains("cannot be reached"), "{text}");
     assert!(text.contains(&format!("redis://127.0.0.1:{}/0", quorum.port(1))), "{text}");
+}
+
+/// That servers were young is no reason any more when they have been found locked.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_waited_for_another_one_to_the_end_is_told_that() {
+    require!("redis-server", "redis-cli");
+    let mut quorum = RedisQuorum::start(3, &[]);
+    let lock = client(quorum.url()).await;
+    begin(&mut quorum, 2, Fault::Killed);
+    let servers = [of_one(&quorum, 0).await, of_one(&quorum, 1).await];
+    let rivals = [hold(&servers[0]).await, hold(&servers[1]).await];
+    let options = options().timeout(Duration::from_secs(4));
+    let waiter = tokio::spawn(async move { lock.acquire(&key(), &options).await.unwrap_err() });
+    let deadline = Moment::now() + READY_WITHIN;
+    for server in &servers {
+        while server.inspect(&key()).await.unwrap().queue.is_empty() {
+            assert!(!deadline.is_past(), "it does not wait");
+        }
+    }
+    for rival in rivals {
+        rival.release().await.unwrap();
+    }
+    until(READY_WITHIN, "the young servers were asked for the lease", || {
+        !quorum.server(0).tell(&["HGET", "talkstick:{quorum}:server", "born"]).is_empty()
+    });
+    let rivals = [hold(&servers[0]).await, hold(&servers[1]).await];
+    let error = waiter.await.unwrap();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    for rival in rivals {
+        rival.release().await.unwrap();
+    }
 }
 
 /// M. Kleppmann's second case: the clock of one server leaps, and the lease ends there, and there alone.

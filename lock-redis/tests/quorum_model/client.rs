@@ -3,7 +3,7 @@
 use crate::{
     Bug,
     round::{Renewal, Round, Said, counts},
-    server::{Answer, Call, Server, Token},
+    server::{Answer, Call, Number, Server, Token},
 };
 
 pub(crate) const SERVERS: usize = 3;
@@ -18,14 +18,21 @@ const PATIENCE: [u8; SERVERS] = [3, 2, 1];
 /// Where it stands on one server, for all it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Seat {
-    /// To be asked.
-    Nowhere,
-    InLine,
-    Vote(Token),
-    /// A vote that is to be given back.
-    Surplus(Token),
-    /// It was asked in vain, or has failed to win: to be asked again after a tick.
-    Resting,
+    /// To be asked, for the number that it wants there.
+    Nowhere(Option<Number>),
+    /// `told`: the number that it was told to take.
+    InLine {
+        number: Number,
+        told: Option<Number>,
+    },
+    Vote(Token, Number),
+    /// A vote that is to be given back, and the number to come back with.
+    Surplus(Token, Option<Number>),
+    /// To be asked again after a tick: it was asked in vain, and then it is for the number that others have given; or what was
+    /// not held under its vote begins anew.
+    Resting {
+        was_away: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,7 +78,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) const fn new(renewals: u8) -> Self {
-        Self { phase: Phase::Seeking { kept: 0 }, seats: [Seat::Nowhere; SERVERS], renewals, given_back: 0 }
+        Self { phase: Phase::Seeking { kept: 0 }, seats: [Seat::Nowhere(None); SERVERS], renewals, given_back: 0 }
     }
 
     pub(crate) const fn crashed() -> Self {
@@ -94,7 +101,7 @@ impl Client {
     /// Its votes, by the server.
     fn votes(&self) -> impl Iterator<Item = (usize, Token)> {
         self.seats.iter().enumerate().filter_map(|(at, seat)| match seat {
-            Seat::Vote(token) => Some((at, *token)),
+            Seat::Vote(token, _) => Some((at, *token)),
             _ => None,
         })
     }
@@ -116,15 +123,32 @@ impl Client {
         self.has_too_few_votes() && kept >= patience && bug != Some(Bug::VoteKept)
     }
 
+    /// Its number on the first server that has given it one.
+    fn number(&self) -> Option<Number> {
+        self.seats.iter().find_map(|seat| match seat {
+            Seat::InLine { number, .. } | Seat::Vote(_, number) => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// The number that it is to have in all lines, if that is known already.
+    fn agreed(&self) -> Option<Number> {
+        let first = self.seats.iter().find(|seat| !matches!(seat, Seat::Resting { was_away: true }))?;
+        if let Seat::Nowhere(_) = first { None } else { self.number() }
+    }
+
     /// What it asks next of this server, of which it hears news as from a wake-up.
     pub(crate) fn due(&self, at: usize, server: &Server, own: usize) -> Option<Call> {
         match self.phase {
             Phase::Seeking { .. } => match self.seats[at] {
                 _ if server.is_down => None,
-                Seat::Nowhere => Some(Call::Ask),
-                Seat::InLine => server.has_news(own).then_some(Call::Ask),
-                Seat::Surplus(token) => Some(Call::GiveBack { token, for_good: false }),
-                Seat::Vote(_) | Seat::Resting => None,
+                Seat::Nowhere(number) => Some(Call::Ask(number)),
+                Seat::InLine { number, told } => {
+                    let to_take = self.agreed().filter(|agreed| *agreed != number && told != Some(*agreed));
+                    (to_take.is_some() || server.has_news(own)).then_some(Call::Ask(to_take))
+                }
+                Seat::Surplus(token, _) => Some(Call::GiveBack { token, for_good: false }),
+                Seat::Vote(..) | Seat::Resting { .. } => None,
             },
             Phase::Raising { token, round, .. } => {
                 (round[at] == Said::Nothing).then_some(Call::Hold { token, counts: false })
@@ -151,10 +175,16 @@ impl Client {
         match &mut self.phase {
             Phase::Seeking { .. } => {
                 self.seats[at] = match (call, answer) {
-                    (_, Some(Answer::Vote(token))) => Seat::Vote(token),
-                    (_, Some(Answer::InLine)) => Seat::InLine,
-                    (Call::GiveBack { .. }, Some(_)) => Seat::Nowhere,
-                    _ => Seat::Resting,
+                    (_, Some(Answer::Vote(token, number))) => Seat::Vote(token, number),
+                    (Call::Ask(told), Some(Answer::InLine(number))) => match self.seats[at] {
+                        Seat::InLine { told: before, .. } => Seat::InLine { number, told: told.or(before) },
+                        _ => Seat::InLine { number, told: None },
+                    },
+                    (Call::GiveBack { .. }, Some(_)) => match self.seats[at] {
+                        Seat::Surplus(_, number) => Seat::Nowhere(number),
+                        _ => Seat::Nowhere(None),
+                    },
+                    _ => Seat::Resting { was_away: true },
                 }
             }
             Phase::Raising { round, .. } => round[at] = said,
@@ -178,7 +208,7 @@ impl Client {
                 if counts(&round, bug) && left > 0 {
                     let told = round.map(|said| said != Said::Nothing);
                     self.phase = Phase::Holding { token, left, told, renewal: None };
-                    self.seats = [Seat::Nowhere; SERVERS];
+                    self.seats = [Seat::Nowhere(None); SERVERS];
                     return Some(token);
                 }
                 if !round.contains(&Said::Nothing) {
@@ -189,8 +219,8 @@ impl Client {
             Phase::Undoing { told, .. } if told == [true; SERVERS] => {
                 self.phase = Phase::Seeking { kept: 0 };
                 for seat in &mut self.seats {
-                    if let Seat::Vote(_) = seat {
-                        *seat = Seat::Resting;
+                    if let Seat::Vote(..) = seat {
+                        *seat = Seat::Resting { was_away: false };
                     }
                 }
             }
@@ -210,9 +240,11 @@ impl Client {
 
     pub(crate) fn give_votes_back(&mut self) {
         self.phase = Phase::Seeking { kept: 0 };
+        // Once in its place, then behind all others.
+        let number = self.number().filter(|_| self.given_back == 0);
         for seat in &mut self.seats {
-            if let Seat::Vote(token) = *seat {
-                *seat = Seat::Surplus(token);
+            if let Seat::Vote(token, _) = *seat {
+                *seat = Seat::Surplus(token, number);
                 self.given_back = self.given_back.max(token);
             }
         }
@@ -229,13 +261,14 @@ impl Client {
     pub(crate) fn leave(&mut self) {
         let token = if let Phase::Holding { token, .. } = self.phase { token } else { 0 };
         self.phase = Phase::Leaving { token, told: [false; SERVERS] };
-        self.seats = [Seat::Nowhere; SERVERS];
+        self.seats = [Seat::Nowhere(None); SERVERS];
     }
 
     pub(crate) fn tick(&mut self, ttl: u8) {
+        let number = self.number();
         for seat in &mut self.seats {
-            if *seat == Seat::Resting {
-                *seat = Seat::Nowhere;
+            if let Seat::Resting { was_away } = *seat {
+                *seat = Seat::Nowhere(number.filter(|_| was_away));
             }
         }
         let has_too_few_votes = self.has_too_few_votes();

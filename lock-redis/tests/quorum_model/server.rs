@@ -3,12 +3,15 @@
 use crate::Bug;
 
 pub(crate) type Token = u8;
+/// A place in a line.
+pub(crate) type Number = u8;
 
 /// What a server has at one time for one request: its vote, or a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Held {
     pub(crate) client: usize,
     pub(crate) token: Token,
+    number: Number,
     /// Ticks that are left, by the server's clock.
     pub(crate) ends: u8,
 }
@@ -19,8 +22,8 @@ type Confirmed = (Token, Option<usize>);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Server {
     pub(crate) held: Option<Held>,
-    /// Who waits, in the order of asking.
-    pub(crate) line: Vec<usize>,
+    /// Who waits, by their numbers.
+    pub(crate) line: Vec<(Number, usize)>,
     token_last: Token,
     confirmed: Confirmed,
     confirmed_was: Confirmed,
@@ -36,8 +39,8 @@ pub(crate) struct Server {
 /// What a client asks of one server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Call {
-    /// `enter`, and what a waiter says later: how it stands, with a vote if there is one for it.
-    Ask,
+    /// `enter`, and what a waiter says later: how it stands, with a vote if there is one for it; and which number it wants.
+    Ask(Option<Number>),
     /// `counts`: a majority has the lease already.
     Hold {
         token: Token,
@@ -55,8 +58,8 @@ pub(crate) enum Call {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
-    Vote(Token),
-    InLine,
+    Vote(Token, Number),
+    InLine(Number),
     Withdrawn,
     /// The lease is held. `is_old`: the server has kept locks for longer than it may have forgotten a lease.
     Held {
@@ -87,7 +90,7 @@ impl Server {
     /// One script.
     pub(crate) fn call(&mut self, client: usize, call: Call, terms: Terms) -> Answer {
         match call {
-            Call::Ask => self.ask(client, terms),
+            Call::Ask(number) => self.ask(client, number, terms),
             Call::Hold { token, counts } => self.hold(client, token, counts, terms),
             Call::Renew { token } => match &mut self.held {
                 Some(held) if held.client == client && held.token == token && held.ends > 0 => {
@@ -100,7 +103,8 @@ impl Server {
         }
     }
 
-    fn ask(&mut self, client: usize, terms: Terms) -> Answer {
+    /// `lua/enter.lua`.
+    fn ask(&mut self, client: usize, wanted: Option<Number>, terms: Terms) -> Answer {
         self.settle(terms);
         if let Some(answer) = self.take(client, terms) {
             return answer;
@@ -108,17 +112,32 @@ impl Server {
         if self.gone.contains(&client) {
             return Answer::Withdrawn;
         }
-        if !self.line.contains(&client) {
-            self.line.push(client);
+        let known = self.line.iter().find(|(_, waiter)| *waiter == client).map(|(number, _)| *number);
+        if known.is_none() || wanted.is_some_and(|wanted| known != Some(wanted)) {
+            self.line.retain(|(_, waiter)| *waiter != client);
+            let number = self.numbered(wanted);
+            self.line.push((number, client));
+            self.line.sort_unstable();
             self.settle(terms);
         }
-        self.take(client, terms).unwrap_or(Answer::InLine)
+        let waits = self.line.iter().find(|(_, waiter)| *waiter == client);
+        match waits {
+            Some((number, _)) => Answer::InLine(*number),
+            None => self.take(client, terms).expect("who waits no more has the vote"),
+        }
+    }
+
+    /// The number that is wanted, if it is nobody's; else one behind all that are there.
+    fn numbered(&self, wanted: Option<Number>) -> Number {
+        let theirs = || self.line.iter().map(|(number, _)| *number).chain(self.held.map(|held| held.number));
+        let free = wanted.filter(|wanted| theirs().all(|number| number != *wanted));
+        free.unwrap_or_else(|| theirs().max().map_or(1, |last| last + 1))
     }
 
     fn take(&mut self, client: usize, terms: Terms) -> Option<Answer> {
         let held = self.held.as_mut().filter(|held| held.client == client)?;
         held.ends = if self.confirmed == (held.token, Some(client)) { terms.ttl } else { terms.vote };
-        Some(Answer::Vote(held.token))
+        Some(Answer::Vote(held.token, held.number))
     }
 
     /// What has ended goes to who is next in line, as a vote.
@@ -128,9 +147,9 @@ impl Server {
         }
         self.held = None;
         if !self.line.is_empty() {
-            let client = self.line.remove(0);
+            let (number, client) = self.line.remove(0);
             self.token_last = (self.token_last + 1).max(terms.clock);
-            self.held = Some(Held { client, token: self.token_last, ends: terms.vote });
+            self.held = Some(Held { client, token: self.token_last, number, ends: terms.vote });
         }
     }
 
@@ -152,12 +171,12 @@ impl Server {
         if by != Some(client) {
             self.confirmed_was = self.confirmed;
         }
-        self.line.retain(|waiter| *waiter != client);
+        self.line.retain(|(_, waiter)| *waiter != client);
         self.confirmed = (token, Some(client));
         if terms.bug != Some(Bug::TokenNotRaised) {
             self.token_last = self.token_last.max(token);
         }
-        self.held = Some(Held { client, token, ends: terms.ttl });
+        self.held = Some(Held { client, token, number: 0, ends: terms.ttl });
         Answer::Held { is_old: kept > terms.ttl }
     }
 
@@ -172,7 +191,7 @@ impl Server {
         let ends_any = for_good || terms.bug == Some(Bug::GiveBackOfAny);
         let had = self.held.is_some_and(|held| held.client == client && (ends_any || held.token <= token));
         if for_good {
-            self.line.retain(|waiter| *waiter != client);
+            self.line.retain(|(_, waiter)| *waiter != client);
             let is_noted = (had && token != 0) || self.gone.contains(&client);
             if !is_noted {
                 self.gone.push(client);
@@ -194,7 +213,7 @@ impl Server {
 
     /// Whether the client would hear something if it asked.
     pub(crate) fn has_news(&self, client: usize) -> bool {
-        let is_there = self.line.contains(&client);
+        let is_there = self.line.iter().any(|(_, waiter)| *waiter == client);
         match self.held {
             Some(held) if held.ends > 0 => held.client == client || !is_there,
             _ => true,

@@ -126,9 +126,7 @@ fn on_redis() {
 fn on_a_quorum() {
     require!("redis-server", "redis-cli");
     let quorum = RedisQuorum::start_old(3, &[]);
-    // While its lines disagree, each handover waits until votes are given back: a turn for each of 2000 tasks would take minutes.
-    let size = Size { processes: 12, tasks: 24, ..Size::wanted() };
-    flood_of(size, "redis+quorum", &quorum.url(), Order::NotPromised);
+    flood_of(Size::wanted(), "redis+quorum", &quorum.url(), Order::NotPromised);
     for left in quorum.tell(0..quorum.len(), &["KEYS", "*"]) {
         // Beside it, since when the server keeps locks, and requests that are over.
         assert!(left.lines().count() <= 3, "left behind: {left:?}");
