@@ -1,5 +1,5 @@
 -- Asks for the lock: the lease if it is free and nobody goes first, else a place in line. The same request may come again
--- after a lost answer and is answered as it stands now; with another number, it takes that one.
+-- after a lost answer and is answered as it stands now; a waiter that brings a higher number, of another server, takes that one.
 --
 -- ARGV: request, class, ttl in ms, floor, secret hash, owner, channel to be woken on, number to come back with or '',
 --       longest line, '1' when an earlier copy of this very request may come yet, else ''.
@@ -7,7 +7,7 @@
 --       { 'queued', number, ahead, ms until the holder's end or -1 }, { 'full', how many wait }, or { 'withdrawn' } for a
 --       request that was over before it came.
 
--- Microseconds: no clock of another server is set farther ahead.
+-- Microseconds: numbers of another server, whose clock is set farther ahead, are not taken.
 local CLOCKS_APART = 60000000
 local request, ttl, copies = ARGV[1], ARGV[3], ARGV[10] == '1' and '1' or nil
 if redis.call('HEXISTS', WAITERS, request) == 1 then
@@ -42,9 +42,12 @@ local known = redis.call('HGET', WAITERS, request)
 if known then
   known = cjson.decode(known)
   known.copies = known.copies or copies
-  if ARGV[8] ~= '' and ARGV[8] ~= known.number then
+  local number = tonumber(ARGV[8])
+  if number and number > tonumber(known.number) and number - NOW_US < CLOCKS_APART then
     leave(request)
-    known.number = numbered(ARGV[8])
+    known.number = text(number)
+    -- Two may have one number then, and go by their requests; what is issued from now on is higher.
+    redis.call('HSET', LOCK, 'number_last', text(math.max(number, tonumber(redis.call('HGET', LOCK, 'number_last') or '0'))))
   end
   return stand(known)
 end

@@ -154,10 +154,10 @@ impl Campaign {
         self.seats.iter().enumerate().filter_map(|(at, seat)| Some((at, seat.vote()?)))
     }
 
-    /// Of the first server that has given it one.
+    /// The highest that a server has given it.
     fn number(&self) -> Option<u64> {
         let number = |seat: &Seat| seat.in_line().map(|line| line.number).or_else(|| Some(seat.vote()?.number));
-        self.seats.iter().find_map(number)
+        self.seats.iter().filter_map(number).max()
     }
 
     /// Waits until anything has changed on any server, or it is time to do something about it.
@@ -204,7 +204,7 @@ impl Campaign {
         self.patience.note(votes);
         let is_too_few = votes < self.servers.majority();
         let gives_back = is_too_few && self.gives_back_at().is_some_and(Moment::is_past);
-        // Once in the place that it has in the first line. Then behind all others: if it always went before them, two whose
+        // Once in the place that it has in the other lines. Then behind all others: if it always went before them, two whose
         // lines do not agree could hand the same votes to and fro.
         let elsewhere = self.number();
         let back = elsewhere.filter(|_| self.given_back == FencingToken(0));
@@ -226,11 +226,10 @@ impl Campaign {
         }
     }
 
-    /// Has one number in all lines, that of the first server it stands at: those who came at the same moment go in one order
-    /// then, and a lock that is passed on goes to the same one on all servers.
+    /// Has one number in all lines, the highest that a server gave: those who came at the same moment go in one order then, and a
+    /// lock that is passed on goes to the same one on all servers.
     fn agree(&mut self) {
-        let is_first_asking = self.seats.iter().find(|seat| seat.trouble().is_none()).is_some_and(Seat::is_asking);
-        let Some(number) = self.number().filter(|_| !is_first_asking) else { return };
+        let Some(number) = self.number().filter(|_| self.is_known(self.servers.majority())) else { return };
         for (seat, server) in self.seats.iter_mut().zip(&self.servers.clients) {
             seat.take_number(server, &self.key, self.request.id, number);
         }

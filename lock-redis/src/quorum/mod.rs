@@ -35,10 +35,11 @@
 //! nothing, whenever it does. A server that comes back with older data is not young: it must not forget what it has answered.
 //!
 //! # Order
-//! Each server has a line of its own, with priority and aging. A request that waits takes the number of its ticket at the first
-//! server in all of them, so they agree soon, however many come at the same moment, and what is let go passes to the same one
-//! everywhere. Until then, and after a server was away, votes may be split; somebody gives back, and who stood first may go
-//! second. So no order is promised.
+//! Each server has a line of its own, with priority and aging. A request that waits takes the highest number that a server has
+//! given it in all of them, and no server issues one below what it has seen; so they agree soon, however many come at the same
+//! moment, and what is let go passes to the same one everywhere. Until then, after a server was away, between tickets that have
+//! aged (each server counts by itself) and between clocks a minute apart, votes may be split; somebody gives back, and who
+//! stood first may go second. So no order is promised.
 //!
 //! # How this is checked
 //! `tests/quorum_model` explores votes, tokens and leases in every order of their steps and faults.
@@ -48,7 +49,8 @@
 //! redis.io, "Distributed locks with Redis"); that it needs a fencing token, which it has not: M. Kleppmann, "How to do distributed
 //! locking", 2016. A number that is read from a majority, and is left at a majority before it counts: H. Attiya, A.
 //! Bar-Noy, D. Dolev, "Sharing memory robustly in message-passing systems", 1995, and L. Lamport, "The part-time parliament", 1998.
-//! Votes that are given back so that nobody waits in a circle: M. Maekawa, "A sqrt(N) algorithm for mutual exclusion in
+//! One number in all lines, the highest that was proposed: D. Skeen, in K. Birman, T. Joseph, "Reliable communication in the presence of
+//! failures", 1987. Votes that are given back so that nobody waits in a circle: M. Maekawa, "A sqrt(N) algorithm for mutual exclusion in
 //! decentralized systems", 1985.
 
 mod backend;

@@ -81,11 +81,11 @@ impl Seat {
         Self::Seeking(Seeking { run, line, seen: None, number: None, before: None })
     }
 
-    /// Where it waits under another number, it takes this one.
+    /// Where it waits under a lower number, it takes this one.
     pub(crate) fn take_number(&mut self, server: &Arc<Client>, key: &LockKey, request: RequestId, number: u64) {
         let Self::Seeking(seeking) = self else { return };
         let Some(own) = seeking.in_line().map(|line| line.number) else { return };
-        if own == number || seeking.number == Some(number) {
+        if own >= number || seeking.number == Some(number) {
             return;
         }
         seeking.number = Some(number);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Guard, Moment, Waiter};
+use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Guard, Moment, Waiter, wall_clock_us};
 use tests::{probe::READY_WITHIN, proxy::Pass, redis_quorum::RedisQuorum, require};
 
 use crate::site::{Fault, begin, client, end, hold, key, networks, of_one, options};
@@ -22,6 +22,33 @@ async fn until_in_line(server: &Arc<dyn DistributedLock>, labels: &[&str]) -> Ve
     }
 }
 
+/// The same in the lines of all these servers, under the same numbers.
+async fn until_agreed(servers: &[Arc<dyn DistributedLock>], labels: &[&str]) -> Vec<u64> {
+    let deadline = Moment::now() + READY_WITHIN;
+    loop {
+        let numbers = until_in_line(&servers[0], labels).await;
+        let mut others = Vec::new();
+        for server in &servers[1..] {
+            others.push(until_in_line(server, labels).await);
+        }
+        if others.iter().all(|other| *other == numbers) {
+            return numbers;
+        }
+        assert!(!deadline.is_past(), "under other numbers: {numbers:?} {others:?}");
+    }
+}
+
+async fn each_of(quorum: &RedisQuorum) -> [Arc<dyn DistributedLock>; 3] {
+    [of_one(quorum, 0).await, of_one(quorum, 1).await, of_one(quorum, 2).await]
+}
+
+/// What its clock would issue if it were ahead by 20 s.
+fn set_ahead(quorum: &mut RedisQuorum, at: usize) -> u64 {
+    let ahead = wall_clock_us() + 20_000_000;
+    quorum.server(at).tell(&["HSET", "talkstick:{k}:lock", "number_last", &ahead.to_string()]);
+    ahead
+}
+
 fn acquire(lock: Arc<dyn DistributedLock>, options: AcquireOptions) -> tokio::task::JoinHandle<Guard> {
     tokio::spawn(async move { lock.acquire(&key(), &options).await.unwrap() })
 }
@@ -33,7 +60,7 @@ async fn they_agree_whatever_the_order_in_which_requests_have_reached_them() {
     let mut quorum = RedisQuorum::start_old(3, &[]);
     let (networks, url) = networks(&mut quorum);
     let (late, prompt) = (client(url).await, client(quorum.url()).await);
-    let servers = [of_one(&quorum, 0).await, of_one(&quorum, 1).await, of_one(&quorum, 2).await];
+    let servers = each_of(&quorum).await;
     let holder = hold(&prompt).await;
     networks[0].requests(Pass::Later);
     let second = acquire(late, options().label("second"));
@@ -43,13 +70,8 @@ async fn they_agree_whatever_the_order_in_which_requests_have_reached_them() {
     let first = acquire(prompt, options().label("first"));
     until_in_line(&servers[0], &["first"]).await;
     networks[0].requests(Pass::Now);
-    let numbers = until_in_line(&servers[0], &["first", "second"]).await;
-    for server in &servers[1..] {
-        let deadline = Moment::now() + READY_WITHIN;
-        while until_in_line(server, &["first", "second"]).await != numbers {
-            assert!(!deadline.is_past(), "not under the numbers of the first server: {numbers:?}");
-        }
-    }
+    // The second one's is the highest there, to which it came last.
+    until_agreed(&servers, &["first", "second"]).await;
     holder.release().await.unwrap();
     let first = first.await.unwrap();
     assert!(!second.is_finished());
@@ -63,27 +85,17 @@ async fn they_agree_on_servers_whose_clocks_differ_by_seconds() {
     require!("redis-server", "redis-cli");
     let mut quorum = RedisQuorum::start_old(3, &[]);
     let lock = client(quorum.url()).await;
-    let servers = [of_one(&quorum, 0).await, of_one(&quorum, 1).await, of_one(&quorum, 2).await];
+    let servers = each_of(&quorum).await;
     let holder = hold(&lock).await;
-    // As a clock that is ahead would have it: the next number is above what others call now.
-    let ahead = lock_core::wall_clock_us() + 20_000_000;
-    quorum.server(0).tell(&["HSET", "talkstick:{k}:lock", "number_last", &ahead.to_string()]);
+    let ahead = set_ahead(&mut quorum, 0);
     let mut waiting = Vec::new();
     for label in ["first", "second"] {
         waiting.push(acquire(client(quorum.url()).await, options().label(label)));
-        let labels = &["first", "second"][..waiting.len()];
-        for server in &servers {
-            until_in_line(server, labels).await;
-        }
+        until_agreed(&servers, &["first", "second"][..waiting.len()]).await;
     }
-    for server in &servers {
-        let deadline = Moment::now() + READY_WITHIN;
-        while until_in_line(server, &["first", "second"]).await != [ahead + 1, ahead + 2] {
-            assert!(!deadline.is_past(), "not under the numbers of the first server");
-        }
-    }
-    // Behind them, although its own clock says an earlier time.
-    let last = acquire(of_one(&quorum, 1).await, options().label("last"));
+    assert_eq!(until_agreed(&servers, &["first", "second"]).await, [ahead + 1, ahead + 2]);
+    // Behind them, although its server's clock says an earlier time, and the one that is ahead is out of its reach.
+    let last = acquire(servers[1].clone(), options().label("last"));
     until_in_line(&servers[1], &["first", "second", "last"]).await;
     last.abort();
     holder.release().await.unwrap();
@@ -100,19 +112,76 @@ async fn they_agree_with_the_first_server_when_it_is_back_without_its_line() {
     let lock = client(quorum.url()).await;
     let holder = hold(&lock).await;
     begin(&mut quorum, 0, Fault::Killed);
-    let others = [of_one(&quorum, 1).await, of_one(&quorum, 2).await];
+    let mut servers = vec![of_one(&quorum, 1).await, of_one(&quorum, 2).await];
     let (mut waiting, mut numbers) = (Vec::new(), Vec::new());
     for count in 1..=LABELS.len() {
         waiting.push(acquire(client(quorum.url()).await, options().label(LABELS[count - 1])));
-        numbers = until_in_line(&others[0], &LABELS[..count]).await;
-        until_in_line(&others[1], &LABELS[..count]).await;
+        numbers = until_agreed(&servers, &LABELS[..count]).await;
     }
     end(&mut quorum, 0, Fault::Killed);
-    let first = of_one(&quorum, 0).await;
-    assert_eq!(until_in_line(&first, &LABELS).await, numbers);
-    assert_eq!(until_in_line(&others[1], &LABELS).await, numbers);
+    servers.push(of_one(&quorum, 0).await);
+    assert_eq!(until_agreed(&servers, &LABELS).await, numbers);
     holder.release().await.unwrap();
     for next in waiting {
         next.await.unwrap().release().await.unwrap();
+    }
+}
+
+/// All others have numbers of its clock, too, and it has not.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_reach_a_server_whose_clock_is_behind_keeps_its_place() {
+    require!("redis-server", "redis-cli");
+    let mut quorum = RedisQuorum::start_old(3, &[]);
+    let (networks, url) = networks(&mut quorum);
+    let (lock, away) = (client(quorum.url()).await, client(url).await);
+    let servers = each_of(&quorum).await;
+    let holder = hold(&lock).await;
+    (1..3).for_each(|at| _ = set_ahead(&mut quorum, at));
+    networks[0].partition();
+    let first = acquire(away, options().label("first"));
+    until_agreed(&servers[1..], &["first"]).await;
+    let second = acquire(lock, options().label("second"));
+    until_in_line(&servers[0], &["second"]).await;
+    until_agreed(&servers[1..], &["first", "second"]).await;
+    holder.release().await.unwrap();
+    let first = first.await.unwrap();
+    assert!(!second.is_finished());
+    first.release().await.unwrap();
+    second.await.unwrap().release().await.unwrap();
+}
+
+/// When the numbers that a server issues are next to each other, a number that another one was given may be somebody's already.
+#[tokio::test(flavor = "multi_thread")]
+async fn they_agree_on_a_crowd_whose_numbers_are_next_to_each_other() {
+    const CROWD: usize = 60;
+    require!("redis-server", "redis-cli");
+    let mut quorum = RedisQuorum::start_old(3, &[]);
+    let lock = client(quorum.url()).await;
+    let servers = each_of(&quorum).await;
+    let holder = hold(&lock).await;
+    set_ahead(&mut quorum, 0);
+    let mut waiting = tokio::task::JoinSet::new();
+    for process in 0..CROWD / 10 {
+        let lock = client(quorum.url()).await;
+        for task in 0..10 {
+            let (lock, options) = (Arc::clone(&lock), options().label(&format!("{process}-{task}")));
+            waiting.spawn(async move { lock.acquire(&key(), &options).await.unwrap().release().await.unwrap() });
+        }
+    }
+    let deadline = Moment::now() + READY_WITHIN;
+    loop {
+        let mut lines = Vec::new();
+        for server in &servers {
+            let queue = server.inspect(&key()).await.unwrap().queue;
+            lines.push(queue.into_iter().map(|waiter| (waiter.ticket, waiter.owner.label)).collect::<Vec<_>>());
+        }
+        if lines.iter().all(|line| line.len() == CROWD && *line == lines[0]) {
+            break;
+        }
+        assert!(!deadline.is_past(), "they do not agree: {lines:?}");
+    }
+    holder.release().await.unwrap();
+    while let Some(done) = waiting.join_next().await {
+        done.unwrap();
     }
 }

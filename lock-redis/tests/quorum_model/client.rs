@@ -123,18 +123,17 @@ impl Client {
         self.has_too_few_votes() && kept >= patience && bug != Some(Bug::VoteKept)
     }
 
-    /// Its number on the first server that has given it one.
-    fn number(&self) -> Option<Number> {
-        self.seats.iter().find_map(|seat| match seat {
+    /// Its numbers, where servers have given it one.
+    fn numbers(&self) -> impl Iterator<Item = Number> {
+        self.seats.iter().filter_map(|seat| match seat {
             Seat::InLine { number, .. } | Seat::Vote(_, number) => Some(*number),
             _ => None,
         })
     }
 
-    /// The number that it is to have in all lines, if that is known already.
+    /// The number that it is to have in all lines, once a majority has given it one.
     fn agreed(&self) -> Option<Number> {
-        let first = self.seats.iter().find(|seat| !matches!(seat, Seat::Resting { was_away: true }))?;
-        if let Seat::Nowhere(_) = first { None } else { self.number() }
+        self.numbers().max().filter(|_| self.numbers().count() >= MAJORITY)
     }
 
     /// What it asks next of this server, of which it hears news as from a wake-up.
@@ -144,7 +143,7 @@ impl Client {
                 _ if server.is_down => None,
                 Seat::Nowhere(number) => Some(Call::Ask(number)),
                 Seat::InLine { number, told } => {
-                    let to_take = self.agreed().filter(|agreed| *agreed != number && told != Some(*agreed));
+                    let to_take = self.agreed().filter(|agreed| *agreed > number && told != Some(*agreed));
                     (to_take.is_some() || server.has_news(own)).then_some(Call::Ask(to_take))
                 }
                 Seat::Surplus(token, _) => Some(Call::GiveBack { token, for_good: false }),
@@ -241,7 +240,7 @@ impl Client {
     pub(crate) fn give_votes_back(&mut self) {
         self.phase = Phase::Seeking { kept: 0 };
         // Once in its place, then behind all others.
-        let number = self.number().filter(|_| self.given_back == 0);
+        let number = self.numbers().max().filter(|_| self.given_back == 0);
         for seat in &mut self.seats {
             if let Seat::Vote(token, _) = *seat {
                 *seat = Seat::Surplus(token, number);
@@ -265,7 +264,7 @@ impl Client {
     }
 
     pub(crate) fn tick(&mut self, ttl: u8) {
-        let number = self.number();
+        let number = self.numbers().max();
         for seat in &mut self.seats {
             if let Seat::Resting { was_away } = *seat {
                 *seat = Seat::Nowhere(number.filter(|_| was_away));

@@ -113,9 +113,11 @@ impl Server {
             return Answer::Withdrawn;
         }
         let known = self.line.iter().find(|(_, waiter)| *waiter == client).map(|(number, _)| *number);
-        if known.is_none() || wanted.is_some_and(|wanted| known != Some(wanted)) {
+        if known.is_none() || wanted > known {
             self.line.retain(|(_, waiter)| *waiter != client);
-            let number = self.numbered(wanted);
+            // A waiter that brings a higher number has it; two with the same one go by their requests.
+            let number = if known.is_some() { wanted } else { None };
+            let number = number.unwrap_or_else(|| self.numbered(wanted));
             self.line.push((number, client));
             self.line.sort_unstable();
             self.settle(terms);
