@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lock_redis::{Password, QuorumLock, RedisConfig};
-use tests::{redis_cluster::RedisCluster, redis_quorum::RedisQuorum, require};
+use tests::{redis_cluster::RedisCluster, redis_quorum::RedisQuorum, require, require_tls};
 
 use crate::{
     rights::{documented, from_entering_to_breaking},
@@ -59,6 +59,7 @@ async fn users_and_rights_on_a_quorum_and_what_is_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quorum_that_speaks_tls() {
     require!("redis-server", "redis-cli", "openssl");
+    require_tls!();
     let papers = Papers::issue();
     let files = papers.options();
     let options: Vec<&str> = ["--tls-auth-clients", "no"].into_iter().chain(files.iter().map(String::as_str)).collect();
