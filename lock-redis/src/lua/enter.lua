@@ -20,16 +20,16 @@ if held and held.request == request then
   end
   return take(held)
 end
--- Numbers are at least the clock: they go on where they were when the store has lost its data. One that was issued by another
--- server is nobody's after this.
-local function numbered(comes_with)
-  local next = math.max((tonumber(redis.call('HGET', LOCK, 'number_last') or '0')) + 1, NOW_US)
-  local elsewhere = tonumber(comes_with) or 0
-  if elsewhere >= next and elsewhere - NOW_US < CLOCKS_APART then
-    next = elsewhere + 1
-  end
-  local number = number_of(comes_with, next, held and tonumber(held.number))
-  redis.call('HSET', LOCK, 'number_last', text(number == next and next or next - 1))
+-- Numbers are at least the clock: they go on where they were when the store has lost its data. They are also above those that
+-- requests bring, which another server may have issued.
+local last = math.max(tonumber(redis.call('HGET', LOCK, 'number_last') or '0'), NOW_US - 1)
+local wanted = tonumber(ARGV[8])
+if wanted and not (wanted <= last or wanted - NOW_US < CLOCKS_APART) then
+  wanted = nil
+end
+last = math.max(last, wanted or 0)
+local function given(number)
+  redis.call('HSET', LOCK, 'number_last', text(math.max(last, number)))
   return text(number)
 end
 local function stand(asked)
@@ -42,12 +42,10 @@ local known = redis.call('HGET', WAITERS, request)
 if known then
   known = cjson.decode(known)
   known.copies = known.copies or copies
-  local number = tonumber(ARGV[8])
-  if number and number > tonumber(known.number) and number - NOW_US < CLOCKS_APART then
+  if wanted and wanted > tonumber(known.number) then
     leave(request)
-    known.number = text(number)
-    -- Two may have one number then, and go by their requests; what is issued from now on is higher.
-    redis.call('HSET', LOCK, 'number_last', text(math.max(number, tonumber(redis.call('HGET', LOCK, 'number_last') or '0'))))
+    -- Two may have one number then, and go by their requests.
+    known.number = given(wanted)
   end
   return stand(known)
 end
@@ -61,7 +59,8 @@ if held and redis.call('ZCARD', LINE) >= tonumber(ARGV[9]) then
     return { 'full', text(waiting) }
   end
 end
-local asked = { class = tonumber(ARGV[2]), number = numbered(ARGV[8]), ttl = ttl, floor = ARGV[4], secret = ARGV[5],
+local number = given(number_of(wanted, last + 1, held and tonumber(held.number)))
+local asked = { class = tonumber(ARGV[2]), number = number, ttl = ttl, floor = ARGV[4], secret = ARGV[5],
   owner = ARGV[6], wake = ARGV[7], since = text(NOW_US), copies = copies }
 if not held then
   return { 'granted', grant(request, asked, false), asked.number }
