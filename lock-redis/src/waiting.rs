@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
-use lock_core::{Entered, FencingToken, Lease, Moment, Priority, Request, Ticket, Waited, background};
+use lock_core::{Entered, FencingToken, Lease, Moment, Priority, Request, RequestId, Ticket, Waited, background};
 
 use crate::{
     backend::{Client, renewal},
@@ -36,11 +36,11 @@ impl Client {
     }
 
     /// Has a request that waits take the number that it has on another server.
-    pub(crate) async fn take_number(&self, ticket: &Ticket, number: u64) -> Result<Entered, Trouble> {
-        let waiter = self.line.get(ticket.request).ok_or(Trouble::NoTicket)?;
+    pub(crate) async fn take_number(&self, request: RequestId, number: u64) -> Result<Entered, Trouble> {
+        let waiter = self.line.get(request).ok_or(Trouble::NoTicket)?;
         let entered = self.enter_as(&waiter, Some(number)).await;
         if matches!(entered, Ok(Entered::Granted(_))) {
-            self.line.remove(ticket.request);
+            self.line.remove(request);
         }
         entered
     }

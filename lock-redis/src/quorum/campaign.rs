@@ -231,7 +231,7 @@ impl Campaign {
     fn agree(&mut self) {
         let Some(number) = self.number().filter(|_| self.is_known(self.servers.majority())) else { return };
         for (seat, server) in self.seats.iter_mut().zip(&self.servers.clients) {
-            seat.take_number(server, &self.key, self.request.id, number);
+            seat.take_number(server, self.request.id, number);
         }
     }
 

@@ -49,9 +49,9 @@
 //! redis.io, "Distributed locks with Redis"); that it needs a fencing token, which it has not: M. Kleppmann, "How to do distributed
 //! locking", 2016. A number that is read from a majority, and is left at a majority before it counts: H. Attiya, A.
 //! Bar-Noy, D. Dolev, "Sharing memory robustly in message-passing systems", 1995, and L. Lamport, "The part-time parliament", 1998.
-//! One number in all lines, the highest that was proposed: D. Skeen, in K. Birman, T. Joseph, "Reliable communication in the presence of
-//! failures", 1987. Votes that are given back so that nobody waits in a circle: M. Maekawa, "A sqrt(N) algorithm for mutual exclusion in
-//! decentralized systems", 1985.
+//! One number in all lines, the highest that was proposed: D. Skeen, in K. Birman, T. Joseph, "Reliable communication in the
+//! presence of failures", 1987. Votes that are given back so that nobody waits in a circle: M. Maekawa, "A sqrt(N) algorithm for
+//! mutual exclusion in decentralized systems", 1985.
 
 mod backend;
 mod campaign;

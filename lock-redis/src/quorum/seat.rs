@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use lock_core::{Entered, FencingToken, Lease, LockKey, Moment, Place, Request, RequestId, Ticket, Waited};
+use lock_core::{Entered, FencingToken, Lease, LockKey, Moment, Place, Request, RequestId, Waited};
 
 use crate::{backend::Client, error::Trouble, quorum::lease::give_back};
 
@@ -82,17 +82,16 @@ impl Seat {
     }
 
     /// Where it waits under a lower number, it takes this one.
-    pub(crate) fn take_number(&mut self, server: &Arc<Client>, key: &LockKey, request: RequestId, number: u64) {
+    pub(crate) fn take_number(&mut self, server: &Arc<Client>, request: RequestId, number: u64) {
         let Self::Seeking(seeking) = self else { return };
-        let Some(own) = seeking.in_line().map(|line| line.number) else { return };
-        if own >= number || seeking.number == Some(number) {
+        let is_lower = seeking.in_line().is_some_and(|line| line.number < number);
+        if !is_lower || seeking.number == Some(number) {
             return;
         }
         seeking.number = Some(number);
         let (server, told) = (Arc::clone(server), Arc::clone(&seeking.line));
-        let ticket = Ticket { key: key.clone(), request, number: own };
         seeking.run = Box::pin(async move {
-            let entered = server.take_number(&ticket, number).await?;
+            let entered = server.take_number(request, number).await?;
             wait(&server, entered, &told).await
         });
     }
