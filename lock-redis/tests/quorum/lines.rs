@@ -1,45 +1,71 @@
 //! The lines of the servers, and how they come to agree.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
-use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Guard, Moment, Waiter, wall_clock_us};
+use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Guard, Moment, wall_clock_us};
 use tests::{probe::READY_WITHIN, proxy::Pass, redis_quorum::RedisQuorum, require};
+use tokio::task::JoinHandle;
 
 use crate::site::{Fault, begin, client, end, hold, key, networks, of_one, options};
 
 const LABELS: [&str; 6] = ["first", "second", "third", "fourth", "fifth", "sixth"];
 
-/// Waits until those of these labels stand in a server's line, in this order; gives their numbers.
-async fn until_in_line(server: &Arc<dyn DistributedLock>, labels: &[&str]) -> Vec<u64> {
+/// A server's line: the number and the label of each that waits there.
+type Line = Vec<(u64, String)>;
+
+/// Waits until the lines of these servers are so.
+async fn until_lines(servers: &[Arc<dyn DistributedLock>], are_so: impl Fn(&[Line]) -> bool) -> Vec<Line> {
     let deadline = Moment::now() + READY_WITHIN;
     loop {
-        let queue = server.inspect(&key()).await.unwrap().queue;
-        if queue.iter().map(|waiter| waiter.owner.label.as_str()).eq(labels.iter().copied()) {
-            return queue.iter().map(|Waiter { ticket, .. }| *ticket).collect();
+        let mut lines = Vec::new();
+        for server in servers {
+            let queue = server.inspect(&key()).await.unwrap().queue;
+            lines.push(queue.into_iter().map(|waiter| (waiter.ticket, waiter.owner.label)).collect());
         }
-        assert!(!deadline.is_past(), "{labels:?} are to wait: {queue:?}");
+        if are_so(&lines) {
+            return lines;
+        }
+        assert!(!deadline.is_past(), "they stay so: {lines:?}");
         tokio::task::yield_now().await;
     }
 }
 
-/// The same in the lines of all these servers, under the same numbers.
+fn are(line: &Line, labels: &[&str]) -> bool {
+    line.iter().map(|(_, label)| label.as_str()).eq(labels.iter().copied())
+}
+
+/// Waits until those of these labels stand in a server's line, in this order.
+async fn until_in_line(server: &Arc<dyn DistributedLock>, labels: &[&str]) {
+    until_lines(slice::from_ref(server), |lines| are(&lines[0], labels)).await;
+}
+
+/// The same in the lines of all these servers, under the same numbers, which it gives.
 async fn until_agreed(servers: &[Arc<dyn DistributedLock>], labels: &[&str]) -> Vec<u64> {
-    let deadline = Moment::now() + READY_WITHIN;
-    loop {
-        let numbers = until_in_line(&servers[0], labels).await;
-        let mut others = Vec::new();
-        for server in &servers[1..] {
-            others.push(until_in_line(server, labels).await);
-        }
-        if others.iter().all(|other| *other == numbers) {
-            return numbers;
-        }
-        assert!(!deadline.is_past(), "under other numbers: {numbers:?} {others:?}");
-    }
+    let agree = |lines: &[Line]| lines.iter().all(|line| *line == lines[0] && are(line, labels));
+    until_lines(servers, agree).await.swap_remove(0).into_iter().map(|(number, _)| number).collect()
 }
 
 async fn each_of(quorum: &RedisQuorum) -> [Arc<dyn DistributedLock>; 3] {
     [of_one(quorum, 0).await, of_one(quorum, 1).await, of_one(quorum, 2).await]
+}
+
+/// A quorum, each of its servers alone, and who holds the lock.
+async fn held() -> (RedisQuorum, [Arc<dyn DistributedLock>; 3], Guard) {
+    let quorum = RedisQuorum::start_old(3, &[]);
+    let servers = each_of(&quorum).await;
+    let holder = hold(&client(quorum.url()).await).await;
+    (quorum, servers, holder)
+}
+
+/// Who waits has the lock one after the other, in this order.
+async fn have_it_in_order(holder: Guard, waiting: Vec<JoinHandle<Guard>>) {
+    holder.release().await.unwrap();
+    let mut waiting = waiting.into_iter();
+    while let Some(next) = waiting.next() {
+        let guard = next.await.unwrap();
+        assert!(waiting.as_slice().iter().all(|later| !later.is_finished()));
+        guard.release().await.unwrap();
+    }
 }
 
 /// What its clock would issue if it were ahead by 20 s.
@@ -49,7 +75,7 @@ fn set_ahead(quorum: &mut RedisQuorum, at: usize) -> u64 {
     ahead
 }
 
-fn acquire(lock: Arc<dyn DistributedLock>, options: AcquireOptions) -> tokio::task::JoinHandle<Guard> {
+fn acquire(lock: Arc<dyn DistributedLock>, options: AcquireOptions) -> JoinHandle<Guard> {
     tokio::spawn(async move { lock.acquire(&key(), &options).await.unwrap() })
 }
 
@@ -57,11 +83,9 @@ fn acquire(lock: Arc<dyn DistributedLock>, options: AcquireOptions) -> tokio::ta
 #[tokio::test(flavor = "multi_thread")]
 async fn they_agree_whatever_the_order_in_which_requests_have_reached_them() {
     require!("redis-server", "redis-cli");
-    let mut quorum = RedisQuorum::start_old(3, &[]);
+    let (mut quorum, servers, holder) = held().await;
     let (networks, url) = networks(&mut quorum);
     let (late, prompt) = (client(url).await, client(quorum.url()).await);
-    let servers = each_of(&quorum).await;
-    let holder = hold(&prompt).await;
     networks[0].requests(Pass::Later);
     let second = acquire(late, options().label("second"));
     for server in &servers[1..] {
@@ -72,21 +96,14 @@ async fn they_agree_whatever_the_order_in_which_requests_have_reached_them() {
     networks[0].requests(Pass::Now);
     // The second one's is the highest there, to which it came last.
     until_agreed(&servers, &["first", "second"]).await;
-    holder.release().await.unwrap();
-    let first = first.await.unwrap();
-    assert!(!second.is_finished());
-    first.release().await.unwrap();
-    second.await.unwrap().release().await.unwrap();
+    have_it_in_order(holder, vec![first, second]).await;
 }
 
 /// A clock behind that of the first server: what it has issued is no number of the past there.
 #[tokio::test(flavor = "multi_thread")]
 async fn they_agree_on_servers_whose_clocks_differ_by_seconds() {
     require!("redis-server", "redis-cli");
-    let mut quorum = RedisQuorum::start_old(3, &[]);
-    let lock = client(quorum.url()).await;
-    let servers = each_of(&quorum).await;
-    let holder = hold(&lock).await;
+    let (mut quorum, servers, holder) = held().await;
     let ahead = set_ahead(&mut quorum, 0);
     let mut waiting = Vec::new();
     for label in ["first", "second"] {
@@ -98,44 +115,32 @@ async fn they_agree_on_servers_whose_clocks_differ_by_seconds() {
     let last = acquire(servers[1].clone(), options().label("last"));
     until_in_line(&servers[1], &["first", "second", "last"]).await;
     last.abort();
-    holder.release().await.unwrap();
-    for next in waiting {
-        next.await.unwrap().release().await.unwrap();
-    }
+    have_it_in_order(holder, waiting).await;
 }
 
 /// The numbers of those who wait stay as they were while it was away.
 #[tokio::test(flavor = "multi_thread")]
 async fn they_agree_with_the_first_server_when_it_is_back_without_its_line() {
     require!("redis-server", "redis-cli");
-    let mut quorum = RedisQuorum::start_old(3, &[]);
-    let lock = client(quorum.url()).await;
-    let holder = hold(&lock).await;
+    let (mut quorum, servers, holder) = held().await;
     begin(&mut quorum, 0, Fault::Killed);
-    let mut servers = vec![of_one(&quorum, 1).await, of_one(&quorum, 2).await];
     let (mut waiting, mut numbers) = (Vec::new(), Vec::new());
     for count in 1..=LABELS.len() {
         waiting.push(acquire(client(quorum.url()).await, options().label(LABELS[count - 1])));
-        numbers = until_agreed(&servers, &LABELS[..count]).await;
+        numbers = until_agreed(&servers[1..], &LABELS[..count]).await;
     }
     end(&mut quorum, 0, Fault::Killed);
-    servers.push(of_one(&quorum, 0).await);
-    assert_eq!(until_agreed(&servers, &LABELS).await, numbers);
-    holder.release().await.unwrap();
-    for next in waiting {
-        next.await.unwrap().release().await.unwrap();
-    }
+    assert_eq!(until_agreed(&each_of(&quorum).await, &LABELS).await, numbers);
+    have_it_in_order(holder, waiting).await;
 }
 
 /// All others have numbers of its clock, too, and it has not.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_reach_a_server_whose_clock_is_behind_keeps_its_place() {
     require!("redis-server", "redis-cli");
-    let mut quorum = RedisQuorum::start_old(3, &[]);
+    let (mut quorum, servers, holder) = held().await;
     let (networks, url) = networks(&mut quorum);
     let (lock, away) = (client(quorum.url()).await, client(url).await);
-    let servers = each_of(&quorum).await;
-    let holder = hold(&lock).await;
     (1..3).for_each(|at| _ = set_ahead(&mut quorum, at));
     networks[0].partition();
     let first = acquire(away, options().label("first"));
@@ -143,11 +148,7 @@ async fn who_does_not_reach_a_server_whose_clock_is_behind_keeps_its_place() {
     let second = acquire(lock, options().label("second"));
     until_in_line(&servers[0], &["second"]).await;
     until_agreed(&servers[1..], &["first", "second"]).await;
-    holder.release().await.unwrap();
-    let first = first.await.unwrap();
-    assert!(!second.is_finished());
-    first.release().await.unwrap();
-    second.await.unwrap().release().await.unwrap();
+    have_it_in_order(holder, vec![first, second]).await;
 }
 
 /// When the numbers that a server issues are next to each other, a number that another one was given may be somebody's already.
@@ -155,10 +156,7 @@ async fn who_does_not_reach_a_server_whose_clock_is_behind_keeps_its_place() {
 async fn they_agree_on_a_crowd_whose_numbers_are_next_to_each_other() {
     const CROWD: usize = 60;
     require!("redis-server", "redis-cli");
-    let mut quorum = RedisQuorum::start_old(3, &[]);
-    let lock = client(quorum.url()).await;
-    let servers = each_of(&quorum).await;
-    let holder = hold(&lock).await;
+    let (mut quorum, servers, holder) = held().await;
     set_ahead(&mut quorum, 0);
     let mut waiting = tokio::task::JoinSet::new();
     for process in 0..CROWD / 10 {
@@ -168,18 +166,7 @@ async fn they_agree_on_a_crowd_whose_numbers_are_next_to_each_other() {
             waiting.spawn(async move { lock.acquire(&key(), &options).await.unwrap().release().await.unwrap() });
         }
     }
-    let deadline = Moment::now() + READY_WITHIN;
-    loop {
-        let mut lines = Vec::new();
-        for server in &servers {
-            let queue = server.inspect(&key()).await.unwrap().queue;
-            lines.push(queue.into_iter().map(|waiter| (waiter.ticket, waiter.owner.label)).collect::<Vec<_>>());
-        }
-        if lines.iter().all(|line| line.len() == CROWD && *line == lines[0]) {
-            break;
-        }
-        assert!(!deadline.is_past(), "they do not agree: {lines:?}");
-    }
+    until_lines(&servers, |lines| lines.iter().all(|line| line.len() == CROWD && *line == lines[0])).await;
     holder.release().await.unwrap();
     while let Some(done) = waiting.join_next().await {
         done.unwrap();
