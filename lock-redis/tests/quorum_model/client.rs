@@ -173,16 +173,13 @@ impl Client {
         };
         match &mut self.phase {
             Phase::Seeking { .. } => {
-                self.seats[at] = match (call, answer) {
-                    (_, Some(Answer::Vote(token, number))) => Seat::Vote(token, number),
-                    (Call::Ask(told), Some(Answer::InLine(number))) => match self.seats[at] {
-                        Seat::InLine { told: before, .. } => Seat::InLine { number, told: told.or(before) },
-                        _ => Seat::InLine { number, told: None },
-                    },
-                    (Call::GiveBack { .. }, Some(_)) => match self.seats[at] {
-                        Seat::Surplus(_, number) => Seat::Nowhere(number),
-                        _ => Seat::Nowhere(None),
-                    },
+                self.seats[at] = match (self.seats[at], call, answer) {
+                    (_, _, Some(Answer::Vote(token, number))) => Seat::Vote(token, number),
+                    (Seat::InLine { told: before, .. }, Call::Ask(told), Some(Answer::InLine(number))) => {
+                        Seat::InLine { number, told: told.or(before) }
+                    }
+                    (_, _, Some(Answer::InLine(number))) => Seat::InLine { number, told: None },
+                    (Seat::Surplus(_, number), _, Some(_)) => Seat::Nowhere(number),
                     _ => Seat::Resting { was_away: true },
                 }
             }

@@ -115,9 +115,11 @@ impl Server {
         let known = self.line.iter().find(|(_, waiter)| *waiter == client).map(|(number, _)| *number);
         if known.is_none() || wanted > known {
             self.line.retain(|(_, waiter)| *waiter != client);
-            // A waiter that brings a higher number has it; two with the same one go by their requests.
-            let number = if known.is_some() { wanted } else { None };
-            let number = number.unwrap_or_else(|| self.numbered(wanted));
+            let number = match (known, wanted) {
+                // A waiter that brings a higher number has it; two with the same one go by their requests.
+                (Some(_), Some(wanted)) => wanted,
+                _ => self.numbered(wanted),
+            };
             self.line.push((number, client));
             self.line.sort_unstable();
             self.settle(terms);
