@@ -1,7 +1,10 @@
-//! Ends a server grab that lasts too long, by shutting down the connection of its holder.
+//! Ends a server grab that lasts too long, and the connection of a sender that has died.
 //!
 //! A client that is stopped inside a server grab freezes all others for good. This thread never talks to the X server,
 //! so it is not among the frozen.
+//!
+//! A connection is ended by saying that nothing more comes, and closed only when the server has closed it. A server that finds
+//! a connection closed in the middle of what it was asked leaves the rest undone: a key that was pressed and not released.
 
 use std::{
     io::{Read as _, Write as _},
@@ -78,8 +81,11 @@ struct Entry {
 
 fn watch(newcomers: &Receiver<Watched>, mut bell: UnixStream) {
     let mut entries: Vec<Entry> = Vec::new();
+    // Connections that the server has not closed yet.
+    let mut ending: Vec<OwnedFd> = Vec::new();
     loop {
         let mut fds: Vec<_> = entries.iter().map(|entry| PollFd::new(&entry.sender.says, PollFlags::IN)).collect();
+        fds.extend(ending.iter().map(until_closed));
         fds.push(PollFd::new(&bell, PollFlags::IN));
         let first_end = entries.iter().filter_map(|entry| entry.ends_by).min();
         if let Err(error) = wait_for(&mut fds, first_end) {
@@ -99,8 +105,20 @@ fn watch(newcomers: &Receiver<Watched>, mut bell: UnixStream) {
             entries.push(Entry { sender, last_end: None, ends_by: None });
         }
         // What was said is heard before any deadline is judged: this thread may have run late, the sender not.
-        entries.retain_mut(|entry| entry.listen() && entry.is_in_time());
+        let over = entries.extract_if(.., |entry| !(entry.listen() && entry.is_in_time()));
+        ending.extend(over.map(Entry::end));
+        ending.retain(|x| !is_closed(x));
     }
+}
+
+/// Of a connection that was ended: ready when the server has closed it, too.
+fn until_closed(x: &OwnedFd) -> PollFd<'_> {
+    PollFd::new(x, PollFlags::empty())
+}
+
+fn is_closed(x: &OwnedFd) -> bool {
+    // One that cannot be waited for is not kept.
+    wait_for(&mut [until_closed(x)], Some(Moment::now())).unwrap_or(true)
 }
 
 impl Entry {
@@ -108,11 +126,8 @@ impl Entry {
     fn listen(&mut self) -> bool {
         let mut said = [0; 64];
         match recv(&self.sender.says, &mut said, RecvFlags::DONTWAIT) {
-            Ok((0, _)) => {
-                // It has gone, but this copy of its connection would keep its grab and its windows alive.
-                self.shut();
-                false
-            }
+            // It has gone, but this copy of its connection would keep its grab and its windows alive.
+            Ok((0, _)) => false,
             Ok((length, _)) => {
                 let begins = said.get(length - 1) == Some(&BEGINS);
                 self.ends_by = begins.then(|| Moment::now() + GRAB_MAX);
@@ -122,7 +137,6 @@ impl Entry {
             Err(Errno::AGAIN | Errno::INTR) => true,
             Err(error) => {
                 tracing::debug!(%error, "a sender's watch socket broke");
-                self.shut();
                 false
             }
         }
@@ -137,14 +151,15 @@ impl Entry {
             return true;
         }
         tracing::warn!("a sender held the whole display for too long: its connection is closed");
-        self.shut();
         false
     }
 
-    fn shut(&self) {
-        if let Err(error) = shutdown(&self.sender.x, Shutdown::Both) {
+    /// Says to the server that nothing more comes: it does what it was sent, ends the grab and closes the connection.
+    fn end(self) -> OwnedFd {
+        if let Err(error) = shutdown(&self.sender.x, Shutdown::Write) {
             tracing::debug!(%error, "a sender's connection was closed already");
         }
+        self.sender.x
     }
 }
 
@@ -214,5 +229,7 @@ mod tests {
         let (_dog, mut x, says) = watched();
         drop(says);
         assert_eq!(x.read(&mut [0]).unwrap(), 0);
+        // A server in the middle of its last requests: an answer that it cannot write would make it leave the others undone.
+        x.write_all(b"an answer").unwrap();
     }
 }
