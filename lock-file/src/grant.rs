@@ -108,12 +108,13 @@ impl Section<'_> {
 
     /// Ends a request whatever became of it meanwhile: granted or waiting.
     pub(crate) fn withdraw(&mut self, request: RequestId) -> Result<(), Trouble> {
+        // First, for a grant needs no section: one that finds no ticket is given back, and one that came before is let go of.
+        self.key.table().tickets.remove(&request);
         if self.key.let_go(request, None) { Ok(()) } else { self.leave(request) }
     }
 
     /// Takes a ticket of ours out of the line; nothing where it is not in it.
     fn leave(&mut self, request: RequestId) -> Result<(), Trouble> {
-        self.key.table().tickets.remove(&request);
         // Not `line()`: that already would take the ticket out, without waking anybody.
         let mut line = Line::read(&self.files.line).map_err(self.files.line_trouble("read"))?;
         let Some(index) = line.find(request) else { return Ok(()) };
@@ -280,6 +281,8 @@ fn let_go_of(held: &HeldLease) {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Barrier, thread};
+
     use lock_core::Entered;
 
     use super::*;
@@ -314,6 +317,37 @@ mod tests {
         assert_eq!(lease.ticket, number, "its number is nobody's");
         a.settle(ours).unwrap();
         assert!(a.table().wake.is_none(), "who slept behind it is woken");
+    }
+
+    /// The grant needs no section, so it may come at any instant of a withdrawal.
+    #[test]
+    fn a_ticket_that_is_granted_while_it_is_withdrawn_leaves_no_lease() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = [1, 2].map(|process| key(folder.path(), process));
+        for round in 0..2000 {
+            let (theirs, ours) = (request(2 * round + 1), request(2 * round + 2));
+            let Entered::Granted(_) = b.section().unwrap().enter(&theirs).unwrap() else { panic!("it is free") };
+            // No thread of its own: the test does what it would.
+            a.table().starting = true;
+            let Entered::Queued(ticket, _) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is held") };
+            assert!(b.let_go(theirs.id, None));
+            let files = a.files().unwrap();
+            let gate = files.open_gate().unwrap();
+            assert!(flock::try_exclusive(&gate.file).unwrap());
+            let mut section = a.section().unwrap();
+            let at_once = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    at_once.wait();
+                    a.grant_waiting(&files, gate, ticket.number).unwrap()
+                });
+                at_once.wait();
+                section.withdraw(ours.id).unwrap();
+            });
+            drop(section);
+            a.settle(ours.id).unwrap();
+            assert!(a.table().leases.is_empty(), "round {round}: nobody will ever let go of it");
+        }
     }
 
     #[test]

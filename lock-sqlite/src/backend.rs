@@ -120,9 +120,7 @@ impl Drop for SqliteLock {
         for key in self.keys().values() {
             let left: Vec<RequestId> = key.table().tickets.keys().copied().collect();
             for request in left {
-                if !key.let_go(request, None) {
-                    key.forget_ticket(request);
-                }
+                key.abandon(request);
             }
         }
     }
@@ -215,8 +213,8 @@ impl Key {
             return Ok(());
         }
         let left = self.changed(move |change| change.withdraw(request)).await;
-        if left.is_err() && !self.let_go(request, None) {
-            self.forget_ticket(request);
+        if left.is_err() {
+            self.abandon(request);
         }
         left
     }

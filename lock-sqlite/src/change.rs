@@ -269,3 +269,50 @@ impl Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use lock_core::{LockKey, conformance::request};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::config::SqliteConfig;
+
+    /// The database cannot be reached to say so, and a grant that was under way comes to stand at any instant of it.
+    #[test]
+    fn a_ticket_that_is_granted_while_it_is_abandoned_leaves_no_lease() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(crate::store::Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
+        let key = Key::new(LockKey::new("k").unwrap(), store);
+        let request = request(1);
+        key.change(|change| change.enter(&request)).unwrap();
+        let held = key.table().leases.remove(&request.id).unwrap();
+        let (number, granted, fault) = (held.lease.ticket, false, None);
+        for round in 0..3000 {
+            let ring = Arc::new(Notify::new());
+            let waiting =
+                Waiting { request: request.clone(), number, since_us: 0, granted, fault: fault.clone(), ring };
+            key.table().tickets.insert(request.id, waiting);
+            let (held, ready) = (held.clone(), AtomicBool::new(false));
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    ready.store(true, Ordering::Release);
+                    key.tell(Some((held, true)), None, None);
+                });
+                // Awake when it comes, and then a little later each time.
+                while !ready.load(Ordering::Acquire) {
+                    std::hint::spin_loop();
+                }
+                (0..round % 100).for_each(|_| std::hint::spin_loop());
+                key.abandon(request.id);
+            });
+            let table = key.table();
+            assert!(table.leases.is_empty() && table.tickets.is_empty(), "round {round}: nobody will let go of it");
+        }
+    }
+}

@@ -142,9 +142,16 @@ impl Key {
         true
     }
 
+    /// Ends a request without the database, whatever becomes of it right now. The ticket goes first: a grant that finds none
+    /// is given back, and one that came before is let go of.
+    pub(crate) fn abandon(&self, request: RequestId) {
+        self.forget_ticket(request);
+        self.let_go(request, None);
+    }
+
     /// Leaves the line without the database: where our last ticket goes, the fall of our place says it to the others, and
     /// else the next change takes the row out.
-    pub(crate) fn forget_ticket(&self, request: RequestId) {
+    fn forget_ticket(&self, request: RequestId) {
         let mut table = self.table();
         table.tickets.remove(&request);
         if table.waiting().next().is_none()
