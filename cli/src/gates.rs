@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use deliver::{DesktopLocks, HostGates, SurfaceKind};
 use lock_core::{Gate, LockKey, Owner, StoreConfig};
 
-use crate::{backends, error::CommandError, settings::Settings, ui::Talk, waiting};
+use crate::{backends, error::CommandError, settings::Settings, waiting::Announcer};
 
 /// The gate that old senders lock.
 const SEED_KEY: &str = "messaging_pyautogui";
@@ -64,11 +64,11 @@ impl GuardedDesktop {
         self.key.clone().unwrap_or_else(seed_key)
     }
 
-    /// All locks, the configured one in `lock`; each tells for whom it waits.
-    pub(crate) fn locks(&self, configured: Gate, talk: Option<Talk>) -> Result<DesktopLocks, CommandError> {
-        let heard = |gate: Gate| match talk {
-            Some(talk) => {
-                let observer = waiting::announce(&gate.lock, talk);
+    /// All locks, the configured one in `configured`; the announcer tells for whom each waits.
+    pub(crate) fn locks(&self, configured: Gate, announcer: Option<&Announcer>) -> Result<DesktopLocks, CommandError> {
+        let heard = |gate: Gate| match announcer {
+            Some(announcer) => {
+                let observer = announcer.observer(&gate.lock);
                 gate.heard_by(observer)
             }
             None => gate,

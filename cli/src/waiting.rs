@@ -1,17 +1,21 @@
 //! The one line that a wait prints: for whom, since when, which place.
+//!
+//! Who holds the lock is looked up beside the acquisition, which is not held up. The line comes before the wait's end is told,
+//! or not at all: who is granted the lock first does not wait for it, and a wait that was in vain is told behind it.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use deliver::{PostponedObserver, desktop::Refusal};
 use lock_core::{DistributedLock, HeldLeases, Holder, KeyState, LockEvent, LockKey, Observer, Place, background};
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::ui::Talk;
+
+/// How long the end of a wait that was in vain waits for its line: only a store that does not answer takes so long.
+const SAID_WITHIN: Duration = Duration::from_secs(2);
 
 /// Says that an inherited list cannot be read, wholly or in part: whoever set it expects to work under a lease.
 pub(crate) fn warn_of_malformed(held: &HeldLeases, talk: Talk) {
@@ -19,12 +23,6 @@ pub(crate) fn warn_of_malformed(held: &HeldLeases, talk: Talk) {
         let variable = crate::env_vars::HELD;
         talk.warn(&format!("{variable} cannot be read and gives no right; waiting in line instead (or unset it)"));
     }
-}
-
-/// An observer that says once per acquisition for whom it waits, and that an inherited lease gave no right.
-pub(crate) fn announce(lock: &Arc<dyn DistributedLock>, talk: Talk) -> Observer {
-    let announcer = Announcer::new(lock, talk);
-    Observer::new(move |event| announcer.hear(event))
 }
 
 /// An observer that says why a delivery is postponed, and until when.
@@ -38,26 +36,44 @@ pub(crate) fn announce_postponed(talk: Talk, idle: Duration) -> PostponedObserve
     })
 }
 
-/// What [`announce`] is made of, for observers that listen for more.
-pub(crate) struct Announcer {
-    lock: Arc<dyn DistributedLock>,
+/// Says once per acquisition for whom it waits, and that an inherited lease gave no right. For acquisitions that follow one
+/// another; dropped with its observers, it says nothing more.
+#[derive(Clone)]
+pub(crate) struct Announcer(Arc<Announced>);
+
+struct Announced {
     talk: Talk,
-    said: AtomicBool,
+    /// The line of the acquisition that goes on, once it stands in line.
+    line: Mutex<Option<Line>>,
 }
 
 impl Announcer {
-    pub(crate) fn new(lock: &Arc<dyn DistributedLock>, talk: Talk) -> Self {
-        Self { lock: Arc::clone(lock), talk, said: AtomicBool::new(false) }
+    pub(crate) fn new(talk: Talk) -> Self {
+        Self(Arc::new(Announced { talk, line: Mutex::default() }))
+    }
+
+    /// An observer of acquisitions from `lock`.
+    pub(crate) fn observer(&self, lock: &Arc<dyn DistributedLock>) -> Observer {
+        let (announcer, lock) = (self.clone(), Arc::clone(lock));
+        Observer::new(move |event| announcer.hear(&lock, event))
     }
 
     /// Says what there is to say about an event.
-    pub(crate) fn hear(&self, event: &LockEvent) {
+    pub(crate) fn hear(&self, lock: &Arc<dyn DistributedLock>, event: &LockEvent) {
         match event {
-            LockEvent::Requested { .. } => self.said.store(false, Ordering::Relaxed),
-            LockEvent::Queued { key, place, .. } if !self.said.swap(true, Ordering::Relaxed) => {
-                self.say_for_whom(key.clone(), *place);
+            LockEvent::Requested { .. } => *held(&self.0.line) = None,
+            LockEvent::Queued { key, place, .. } => {
+                let mut line = held(&self.0.line);
+                if line.is_none() {
+                    *line = self.say_for_whom(lock, key.clone(), *place);
+                }
             }
-            LockEvent::HeldIsStale { key } => self.talk.warn(&format!(
+            LockEvent::Granted { .. } => {
+                if let Some(line) = &*held(&self.0.line) {
+                    line.close();
+                }
+            }
+            LockEvent::HeldIsStale { key } => self.0.talk.warn(&format!(
                 "the inherited lease on `{key}` ({}) is over or not ours; waiting in line instead",
                 crate::env_vars::HELD
             )),
@@ -65,23 +81,141 @@ impl Announcer {
         }
     }
 
-    /// Looks the holder up in the background, so that the acquisition itself is not held up.
-    fn say_for_whom(&self, key: LockKey, place: Place) {
-        let Ok(background) = background::handle() else { return };
-        let (lock, talk) = (Arc::clone(&self.lock), self.talk);
-        let _detached = background.spawn(async move {
+    /// To be awaited before it is told that an acquisition was in vain: its line is said then, if it ever is.
+    ///
+    /// # Cancel safety
+    /// When dropped, the line is said before, or not at all.
+    pub(crate) async fn settle(&self) {
+        let line = held(&self.0.line).take();
+        if let Some(line) = line {
+            line.settle(SAID_WITHIN).await;
+        }
+    }
+
+    /// Says nothing more of the acquisition that has ended.
+    pub(crate) fn end(&self) {
+        drop(held(&self.0.line).take());
+    }
+
+    fn say_for_whom(&self, lock: &Arc<dyn DistributedLock>, key: LockKey, place: Place) -> Option<Line> {
+        let background = background::handle().ok()?;
+        let (lock, talk) = (Arc::clone(lock), self.0.talk);
+        let found = async move {
             match lock.inspect(&key).await {
                 // Our turn came while we looked: there is nothing to wait for any more.
-                Ok(state) if matches!(state.holder, Holder::Lease { ref owner, .. } if owner.is_this_process()) => {}
-                Ok(state) => talk.say(&waiting_line(&state, place)),
-                Err(error) => tracing::warn!(%error, "who holds the lock could not be read"),
+                Ok(state) if matches!(state.holder, Holder::Lease { ref owner, .. } if owner.is_this_process()) => None,
+                Ok(state) => Some(waiting_line(&state, place)),
+                Err(error) => {
+                    tracing::warn!(%error, "who holds the lock could not be read");
+                    None
+                }
+            }
+        };
+        Some(Line::say(background, found, move |line| talk.say(line)))
+    }
+}
+
+/// A line that is said as soon as it is found, unless it is closed before.
+struct Line {
+    open: Arc<Mutex<bool>>,
+    saying: JoinHandle<()>,
+}
+
+impl Line {
+    fn say(
+        background: &Handle,
+        found: impl Future<Output = Option<String>> + Send + 'static,
+        say: impl FnOnce(&str) + Send + 'static,
+    ) -> Self {
+        let open = Arc::new(Mutex::new(true));
+        let is_open = Arc::clone(&open);
+        let saying = background.spawn(async move {
+            let Some(line) = found.await else { return };
+            // Held to the line's end: who closes it meanwhile goes on behind all of it.
+            let is_open = held(&is_open);
+            if *is_open {
+                say(&line);
             }
         });
+        Self { open, saying }
     }
+
+    /// What was not said yet is not said any more.
+    fn close(&self) {
+        *held(&self.open) = false;
+        self.saying.abort();
+    }
+
+    async fn settle(mut self, within: Duration) {
+        if *held(&self.open) {
+            let _late = tokio::time::timeout(within, &mut self.saying).await;
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn waiting_line(state: &KeyState, place: Place) -> String {
     // Those in line are named by our own place: the queue that was read may have moved since.
     let holder = KeyState { queue: Vec::new(), ..state.clone() };
     format!("waiting for `{}`: {holder}; {} ahead in line", state.key, place.ahead)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Longer than a test may take.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A line, what finds it, and what is said.
+    fn line() -> (Line, oneshot::Sender<Option<String>>, mpsc::Receiver<String>) {
+        let ((finds, found), (says, said)) = (oneshot::channel(), mpsc::channel());
+        let found = async move { found.await.ok().flatten() };
+        let line = Line::say(background::handle().unwrap(), found, move |line| says.send(line.to_owned()).unwrap());
+        (line, finds, said)
+    }
+
+    fn settle(line: Line, within: Duration) {
+        background::handle().unwrap().block_on(line.settle(within));
+    }
+
+    #[test]
+    fn what_was_in_vain_is_told_behind_the_line() {
+        let (line, finds, said) = line();
+        let found_later = std::thread::spawn(move || finds.send(Some("for whom".to_owned())).unwrap());
+        settle(line, LONG);
+        assert_eq!(said.try_recv().as_deref(), Ok("for whom"));
+        found_later.join().unwrap();
+    }
+
+    #[test]
+    fn a_line_that_is_not_found_in_time_is_never_said() {
+        let (line, finds, said) = line();
+        settle(line, Duration::ZERO);
+        // The task may be gone already.
+        let _gone = finds.send(Some("for whom".to_owned()));
+        assert!(said.recv().is_err(), "said nothing until its end");
+    }
+
+    #[test]
+    fn what_is_granted_first_is_not_waited_for_and_not_announced() {
+        let (line, finds, said) = line();
+        line.close();
+        let _gone = finds.send(Some("for whom".to_owned()));
+        settle(line, LONG);
+        assert!(said.recv().is_err(), "said nothing until its end");
+    }
 }

@@ -9,6 +9,9 @@ use super::parse_span;
 
 /// What the flags do not say.
 const AFTER_HELP: &str = "\
+One line on stderr says for whom it waits, since when and at which place: before the command starts, and before the error of a
+wait in vain (unless the lock store is silent). A lock that is granted before its holder is known is not announced.
+
 Exit status: the command's own, 128 + the signal that killed it, 75 (or -E) when the lock was not acquired, 76 when the
 lease was lost or broken while the command ran, 69 when the lock store cannot be reached, 71 when the system or the end of
 the supervisor ended it, 126 and 127 as in shells.

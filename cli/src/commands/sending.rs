@@ -18,8 +18,8 @@ use crate::{
     message_source,
     settings::{Settings, without_password},
     signals, surfaces,
-    ui::{Talk, Ui},
-    waiting,
+    ui::Ui,
+    waiting::{self, Announcer},
 };
 
 /// In a line of senders each hold takes a second or more, so that a shorter wait often ends before its turn.
@@ -144,11 +144,16 @@ impl<'a> Sending<'a> {
             backends::warn_if_weak(&lock, ui.talk());
             waiting::warn_of_malformed(&self.settings.held, ui.talk());
             let options = self.options(&stop, ui);
+            let announcer = Announcer::new(ui.talk());
             let mut deliverers = HashMap::new();
             let mut worst = ExitStatus::SUCCESS;
             for agent in agents {
-                let deliverer = self.deliverer(&mut deliverers, agent.surface, &lock, ui.talk())?;
+                let deliverer = self.deliverer(&mut deliverers, agent.surface, &lock, &announcer)?;
                 let done = self.deliver_one(&deliverer, agent, &options).await;
+                match options.stop.requested() {
+                    None => announcer.settle().await,
+                    Some(_) => announcer.end(),
+                }
                 worst = worst.worse_of(done.status);
                 report(&done, ui);
             }
@@ -178,13 +183,13 @@ impl<'a> Sending<'a> {
         open: &mut HashMap<SurfaceKind, Arc<Deliverer>>,
         kind: SurfaceKind,
         lock: &Arc<dyn DistributedLock>,
-        talk: Talk,
+        announcer: &Announcer,
     ) -> Result<Arc<Deliverer>, CommandError> {
         if let Some(known) = open.get(&kind) {
             return Ok(Arc::clone(known));
         }
         let desktop = GuardedDesktop::of(self.settings, kind);
-        let locks = desktop.locks(Gate::new(Arc::clone(lock), desktop.key()), Some(talk))?;
+        let locks = desktop.locks(Gate::new(Arc::clone(lock), desktop.key()), Some(announcer))?;
         let journal = Journal::open(&self.settings.root.path, &desktop.journal_key())
             .map_err(|error| CommandError::chain(ErrorKind::Config, &error).hint("nothing was typed"))?;
         let deliverer = Arc::new(Deliverer::new(locks, surfaces::open(kind, self.settings)?, journal));

@@ -1,6 +1,8 @@
 //! What `run` says to programs.
 
-use crate::run_fixture::{Home, json, talk, text};
+use std::{fs::File, process::Output};
+
+use crate::run_fixture::{Home, Running, json, talk, text, until};
 
 #[test]
 fn the_json_object_goes_to_stderr_or_to_the_descriptor_that_was_named() {
@@ -27,13 +29,16 @@ fn with_json_every_line_of_ours_on_stderr_is_an_object() {
     home.until_written("held");
     let script = "echo child talks >&2; echo > runs; exec sleep 60";
     let mut waiter = home.talkstick(&["--json", "-v", "run", "k", "--ttl", "9s", "-w", "60", "--", "sh", "-c", script]);
-    let waiter = crate::run_fixture::Running(waiter.env("TALKSTICK_HELD", "garbage").spawn().unwrap());
-    home.until_waiting(1);
+    waiter.env("TALKSTICK_HELD", "garbage").stderr(File::create(home.path("said")).unwrap());
+    let mut waiter = Running(waiter.spawn().unwrap());
+    // A lock that is granted before its holder is known is not announced.
+    until("it says for whom it waits", || home.read("said").contains("waiting for `k`"));
     holder.signal(rustix::process::Signal::TERM);
     holder.end();
     home.until_written("runs");
     home.break_lease();
-    let output = waiter.end_with_output();
+    let status = waiter.end();
+    let output = Output { status, stdout: Vec::new(), stderr: home.read("said").into() };
     assert_eq!(output.status.code(), Some(76), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("child talks\n"), "{}", text(&output.stderr));
     let said = talk(&output);

@@ -84,7 +84,9 @@ impl Session {
 
     fn replay(&mut self, step: &Step) {
         if let Some(script) = step.command.strip_suffix(" &") {
-            self.running.insert(step.host, self.start(step.host, script));
+            let process = self.start(step.host, script);
+            step.begins(&process);
+            self.running.insert(step.host, process);
             return;
         }
         // What another command, left running, has done by now may be seen a moment later.
@@ -131,6 +133,18 @@ struct Step {
     host: &'static str,
     command: &'static str,
     printed: Vec<&'static str>,
+}
+
+impl Step {
+    /// Waits until a command that is left running has printed what stands below it. The rest comes with `fg`.
+    fn begins(&self, process: &Process) {
+        let Self { host, command, printed: shown } = self;
+        let mut printed = Vec::new();
+        while !is_as_shown(shown, &printed) {
+            let line = process.line(READY_WITHIN);
+            printed.push(line.unwrap_or_else(|| panic!("{host}$ {command}\nprinted {printed:#?}\nnot {shown:#?}")));
+        }
+    }
 }
 
 fn steps() -> Vec<Step> {

@@ -28,9 +28,17 @@ pub(super) fn acquire(
     let opening = drive(async move { backends::open(&settings).await }, signals, ends_wait);
     let lock = until_done(opening)?.map_err(Finished::unavailable)?;
     plan.check_against(&lock, talk).map_err(Finished::usage)?;
-    let options = plan.acquire_options(observer(plan, &lock, talk, events, signals));
+    let announcer = Announcer::new(talk);
+    let options = plan.acquire_options(observer(plan, &lock, &announcer, events, signals));
     let key = plan.key.clone();
-    let acquiring = drive(async move { lock.acquire(&key, &options).await }, signals, ends_wait);
+    let waiting = async move {
+        let acquired = lock.acquire(&key, &options).await;
+        if acquired.is_err() {
+            announcer.settle().await;
+        }
+        acquired
+    };
+    let acquiring = drive(waiting, signals, ends_wait);
     Ok(until_done(acquiring)?.map_err(|error| Finished::not_acquired(error, plan.not_acquired, plan.wait))?)
 }
 
@@ -66,16 +74,16 @@ pub(super) fn stop_ourselves() -> io::Result<()> {
 fn observer(
     plan: &Plan,
     lock: &Arc<dyn DistributedLock>,
-    talk: Talk,
+    announcer: &Announcer,
     events: mpsc::Sender<LockEvent>,
     signals: &SignalPipe,
 ) -> Observer {
     let waits = !plan.wait.is_zero();
-    let (announcer, bell) = (Announcer::new(lock, talk), signals.bell());
+    let (announcer, lock, bell) = (announcer.clone(), Arc::clone(lock), signals.bell());
     Observer::new(move |event| {
         // Who does not wait has nothing to announce.
         if waits || !matches!(event, LockEvent::Queued { .. }) {
-            announcer.hear(event);
+            announcer.hear(&lock, event);
         }
         if matches!(event, LockEvent::Renewed { .. } | LockEvent::Unconfirmed { .. } | LockEvent::Lost { .. }) {
             // Nobody hears any more when the run is over.

@@ -6,7 +6,7 @@
 use std::{
     io,
     process::{Child, Command},
-    sync::mpsc,
+    sync::{Arc, mpsc},
 };
 
 use lock_core::{DistributedLockExt, Error, Guard, LockEvent, LossReason, Moment, Observer, background};
@@ -114,12 +114,13 @@ async fn acquire(
 ) -> Result<Guard, Box<Finished>> {
     let lock = backends::open(settings).await.map_err(Finished::unavailable)?;
     plan.check_against(&lock, talk).map_err(Finished::usage)?;
-    let announcer = Announcer::new(&lock, talk);
+    let announcer = Announcer::new(talk);
+    let (hears, of) = (announcer.clone(), Arc::clone(&lock));
     let waits = !plan.wait.is_zero();
     let options = plan.acquire_options(Observer::new(move |event| {
         // Who does not wait has nothing to announce.
         if waits || !matches!(event, LockEvent::Queued { .. }) {
-            announcer.hear(event);
+            hears.hear(&of, event);
         }
         // Nobody hears any more when the run is over.
         let _over = match event {
@@ -130,6 +131,9 @@ async fn acquire(
         };
     }));
     let acquired = lock.acquire(&plan.key, &options).await;
+    if acquired.is_err() {
+        announcer.settle().await;
+    }
     Ok(acquired.map_err(|error| Finished::not_acquired(error, plan.not_acquired, plan.wait))?)
 }
 
