@@ -121,7 +121,9 @@ fn server(hosts: &Hosts, papers: &Path) -> RedisServer {
 fn settle_in(root: &Path, authority: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::create_dir(root).unwrap();
-    let settings = blocks("toml")[0].replace("redis.example", Hosts::SWITCH);
+    let mut settings = blocks("toml")[0].replace("redis.example", Hosts::SWITCH);
+    // Longer than the lease that ends without a renewal: a call that fails right before that end would be its reason.
+    settings.push_str("\nredis.timeout = \"10s\"\n");
     fs::write(root.join("talkstick.toml"), settings).unwrap();
     fs::copy(authority, root.join("ca.crt")).unwrap();
     fs::write(root.join("redis.password"), PASSWORD).unwrap();
