@@ -118,7 +118,8 @@ impl Key {
 
     /// Whether no files are open, or not provably those that their paths name.
     pub(crate) fn lost_its_files(&self) -> bool {
-        self.files().is_none_or(|files| !matches!(files.are_in_place(), Ok(true)))
+        let are_there = |files: &KeyFiles| Ok::<_, Trouble>(files.are_in_place()? && files.has_its_waiters()?);
+        self.files().is_none_or(|files| !matches!(are_there(&files), Ok(true)))
     }
 
     /// The paths name other files now, or none.

@@ -140,6 +140,11 @@ impl KeyFiles {
         Ok(self.waiters.get_or_init(|| opened))
     }
 
+    /// Whether the folder of the wake files is there, if it is open here.
+    pub(crate) fn has_its_waiters(&self) -> Result<bool, Trouble> {
+        self.waiters.get().map_or(Ok(true), |waiters| Ok(dir::id_at(waiters.path())?.is_some()))
+    }
+
     /// The folder of the wake files, if anybody ever waited.
     pub(crate) fn existing_waiters(&self) -> Result<Option<Dir>, Trouble> {
         Ok(self.side.existing_folder(layout::WAITERS)?)

@@ -53,6 +53,12 @@ fn run(key: &Arc<Key>) {
             Ok(false) => return,
             // Deleted or replaced in the middle of a step: the next one opens them anew.
             Err(_) if key.lost_its_files() && replaced.next().is_some() => {}
+            // The tasks look now and then, and start another one, or say that the files are gone for good.
+            Err(trouble) if key.lost_its_files() => {
+                tracing::debug!(key = %key.name, error = %trouble, "the files are being deleted");
+                key.table().starting = false;
+                return;
+            }
             Err(trouble) => return fail(key, trouble),
         }
     }

@@ -19,6 +19,9 @@ use crate::{
 /// A live waiter that leaves a free lock lying for this long is passed over.
 pub(crate) const PASS_OVER_AFTER: Duration = Duration::from_secs(2);
 
+/// How long files may be in disorder, as they are while somebody deletes them one after the other.
+const FILES_GONE_MAX: Duration = Duration::from_secs(2);
+
 /// How a ticket fares.
 enum Outcome {
     Granted(Lease),
@@ -35,6 +38,7 @@ impl Key {
         };
         let watch = Arc::new(Watch::new(self, ticket.request, &ring, until));
         watch.start(None)?;
+        let mut files_gone_since = None;
         loop {
             if let Outcome::Granted(lease) = self.outcome(ticket.request)? {
                 return Ok(Waited::Granted(lease));
@@ -42,9 +46,19 @@ impl Key {
             if until.is_past() {
                 return self.still_queued(ticket.request);
             }
-            match watch.found()? {
-                Some(found) => watch.start(self.see_to(ticket.request, found).await?)?,
-                None => ring.notified().await,
+            let seen_to = match watch.found() {
+                Ok(None) => {
+                    ring.notified().await;
+                    continue;
+                }
+                Ok(Some(found)) => self.see_to(ticket.request, found).await,
+                Err(trouble) => Err(trouble),
+            };
+            match seen_to {
+                Ok(look_at) => watch.start(look_at)?,
+                // Whoever deletes them has not come to their end; then the next look makes them anew.
+                Err(_) if self.lost_its_files() && is_brief(&mut files_gone_since) => watch.start(None)?,
+                Err(trouble) => return Err(trouble),
             }
         }
     }
@@ -73,6 +87,10 @@ impl Key {
         let line = Line::read(&files.line).map_err(files.line_trouble("read"))?;
         Ok(Waited::Queued(place(&line, request)))
     }
+}
+
+fn is_brief(gone_since: &mut Option<Moment>) -> bool {
+    gone_since.get_or_insert_with(Moment::now).elapsed() < FILES_GONE_MAX
 }
 
 impl Section<'_> {

@@ -145,7 +145,8 @@ pub async fn a_place_is_never_shared<H: Harness>(f: &Fixture<H>) {
     assert_eq!(order.recv().await.as_deref(), Some("waiter"));
 }
 
-/// A poller needs at least the sweep's first pause, 100 ms; the median of event-driven handovers is far below.
+/// A poller needs at least the sweep's first pause, 100 ms. An event needs far less, to which a busy machine can only add: the
+/// least of nine.
 pub async fn handover_is_by_event<H: Harness>(f: &Fixture<H>) {
     let mut handovers = Vec::new();
     for _ in 0..9 {
@@ -160,6 +161,5 @@ pub async fn handover_is_by_event<H: Harness>(f: &Fixture<H>) {
         guard.release().await.expect("released");
         handovers.push(next.await.expect("held") - released_at);
     }
-    handovers.sort_unstable();
-    assert!(handovers[4] < Duration::from_millis(50), "median of {handovers:?}");
+    assert!(handovers.iter().any(|took| *took < Duration::from_millis(50)), "{handovers:?}");
 }
