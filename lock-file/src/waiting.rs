@@ -121,6 +121,7 @@ impl Section<'_> {
                 return Ok(None);
             };
             let mut ahead: Vec<u64> = awake[..position].iter().map(|&i| line.entries()[i].process).collect();
+            ahead.sort_unstable();
             ahead.dedup();
             if ahead.contains(&self.key.process) {
                 return Ok(None);
@@ -156,5 +157,29 @@ impl Section<'_> {
             self.grant_ticket(gate, &mut line, awake[position])?;
             return Ok(None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lock_core::Entered;
+
+    use super::*;
+    use crate::testing::{key, request};
+
+    /// However its tickets stand between those of others.
+    #[test]
+    fn each_process_that_sleeps_ahead_is_waited_for_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let [holder, first, second, ours] = [1, 2, 3, 4].map(|process| key(folder.path(), process));
+        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
+        for (id, key) in [(2, &first), (3, &second), (4, &first), (5, &ours)] {
+            // No thread of its own: the test does what it would.
+            key.table().starting = true;
+            assert!(matches!(key.section().unwrap().enter(&request(id)).unwrap(), Entered::Queued(..)));
+        }
+        let since = Moment::now();
+        let due = ours.section().unwrap().pass_over(RequestId(5), since).unwrap();
+        assert_eq!(due, Some(since + PASS_OVER_AFTER * 2));
     }
 }

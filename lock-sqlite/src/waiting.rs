@@ -110,6 +110,7 @@ impl Change<'_> {
             let awake: Vec<usize> = turn::order(&line).into_iter().filter(|&i| line[i].is_awake()).collect();
             let Some(position) = awake.iter().position(|&i| line[i].request == request) else { return Ok(None) };
             let mut ahead: Vec<u64> = awake[..position].iter().map(|&i| line[i].process).collect();
+            ahead.sort_unstable();
             ahead.dedup();
             if ahead.contains(&self.key.table().process()) {
                 return Ok(None);
@@ -140,5 +141,34 @@ impl Change<'_> {
             }
             return self.grant_ticket(record, &mut line, awake[position]).map(|()| None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lock_core::{Entered, LockKey, conformance::request};
+
+    use super::*;
+    use crate::{config::SqliteConfig, store::Store};
+
+    /// However its tickets stand between those of others.
+    #[test]
+    fn each_process_that_sleeps_ahead_is_waited_for_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
+        let [holder, first, second, ours] = [(); 4].map(|()| Key::new(LockKey::new("k").unwrap(), Arc::clone(&store)));
+        let enter = |key: &Key, id| {
+            let request = request(id);
+            key.change(|change| change.enter(&request)).unwrap()
+        };
+        assert!(matches!(enter(&holder, 1), Entered::Granted(_)));
+        let waiters = [(2, &first), (3, &second), (4, &first), (5, &ours)];
+        waiters.iter().for_each(|(id, key)| assert!(matches!(enter(key, *id), Entered::Queued(..))));
+        let since = Moment::now();
+        let due = ours.change(|change| change.pass_over(RequestId(5), since)).unwrap();
+        assert_eq!(due, Some(since + PASS_OVER_AFTER * 2));
+        // The threads that sleep for them end.
+        waiters.iter().for_each(|(id, key)| key.abandon(RequestId(*id)));
+        assert!(holder.let_go(RequestId(1), None));
     }
 }
