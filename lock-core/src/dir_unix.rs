@@ -177,10 +177,14 @@ impl Dir {
         Ok(Some(handle.into()))
     }
 
-    /// Renames a file in this folder, replacing what has the name.
+    /// Renames a file in this folder, replacing what has the name; an empty folder, too.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
-        rustix::fs::renameat(&self.handle, from, &self.handle, to)
-            .map_err(|e| FileError::io("rename to", self.path_of(to))(e.into()))
+        let rename = || rustix::fs::renameat(&self.handle, from, &self.handle, to);
+        let renamed = match rename() {
+            Err(Errno::ISDIR) => rustix::fs::unlinkat(&self.handle, to, AtFlags::REMOVEDIR).and_then(|()| rename()),
+            done => done,
+        };
+        renamed.map_err(|e| FileError::io("rename to", self.path_of(to))(e.into()))
     }
 
     /// Unlinks a file; one that is not there is no error.

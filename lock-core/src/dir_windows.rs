@@ -99,9 +99,12 @@ impl Dir {
         }
     }
 
-    /// Renames a file in this folder, replacing what has the name.
+    /// Renames a file in this folder, replacing what has the name; an empty folder, too.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
-        std::fs::rename(self.path_of(from), self.path_of(to)).map_err(FileError::io("rename to", self.path_of(to)))
+        let rename = || std::fs::rename(self.path_of(from), self.path_of(to));
+        let renamed =
+            rename().or_else(|error| std::fs::remove_dir(self.path_of(to)).map_err(|_| error).and_then(|()| rename()));
+        renamed.map_err(FileError::io("rename to", self.path_of(to)))
     }
 
     /// Unlinks a file; one that is not there is no error.

@@ -1,6 +1,7 @@
 //! Links, FIFOs and folders in place of the database, its log, and the flock'd files.
 
 use std::{
+    fs::Metadata,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::Command,
@@ -73,9 +74,13 @@ fn a_link_in_place_of_the_folder_of_the_batons_is_refused() {
     assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
 
+/// At once: a waiter that looked in between would put a file of its own there.
 fn replace(path: &Path, plant: Planter, victim: &Path) {
-    std::fs::remove_file(path).unwrap();
-    plant(path, victim);
+    let aside = path.with_extension("aside");
+    plant(&aside, victim);
+    rustix::fs::renameat_with(rustix::fs::CWD, &aside, rustix::fs::CWD, path, rustix::fs::RenameFlags::EXCHANGE)
+        .unwrap();
+    std::fs::remove_file(&aside).unwrap();
 }
 
 fn held(dir: &Path) -> (BlockingLock, BlockingGuard, PathBuf) {
@@ -126,7 +131,12 @@ fn what_is_planted_in_place_of_a_waiters_file_holds_up_no_line() {
         }
         let victim = folder.path().join("victim");
         std::fs::write(&victim, "precious").unwrap();
-        replace(&batons(&dir, "line").pop().unwrap(), plant, &victim);
+        let place = batons(&dir, "line").pop().unwrap();
+        replace(&place, plant, &victim);
+        let is_ours = |found: Metadata| found.is_file() && found.ino() != std::fs::metadata(&victim).unwrap().ino();
+        while !std::fs::symlink_metadata(&place).is_ok_and(is_ours) && !waiter.is_finished() {
+            std::thread::yield_now();
+        }
         let token = guard.token();
         guard.release().unwrap();
         let granted = waiter.join().unwrap().unwrap_or_else(|error| panic!("{what}: {}", told(&error)));
