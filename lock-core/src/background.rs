@@ -3,7 +3,7 @@
 
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::LazyLock,
     task::{Context, Poll, Waker},
 };
@@ -105,13 +105,15 @@ impl Drop for LeftByDrop {
     }
 }
 
-/// Polls a future where it finds the background runtime, as it would there; it wakes nobody.
+/// Polls a future where it finds the background runtime, as it would there; it wakes nobody. Without the budget of the task that
+/// it may be in: a future that is put off for that is behind what its task does next.
 ///
 /// # Errors
 /// As [`handle`].
 pub(crate) fn poll_once(future: Pin<&mut (dyn Future<Output = ()> + Send)>) -> Result<Poll<()>, Error> {
     let _context = handle()?.enter();
-    Ok(future.poll(&mut Context::from_waker(Waker::noop())))
+    let polled = pin!(tokio::task::unconstrained(future)).poll(&mut Context::from_waker(Waker::noop()));
+    Ok(polled)
 }
 
 #[cfg(test)]
@@ -130,6 +132,16 @@ mod tests {
         assert!(!drained(Moment::now()).await, "it has not ended");
         goes_on.send(()).unwrap();
         assert!(drained(Moment::now() + Duration::from_secs(20)).await);
+    }
+
+    /// A drop in a task that has used up its budget sends its release before the task's next request all the same.
+    #[tokio::test]
+    async fn what_a_drop_does_is_not_put_off_for_the_budget_of_its_task() {
+        let used_up =
+            || std::pin::pin!(tokio::task::coop::consume_budget()).poll(&mut Context::from_waker(Waker::noop()));
+        while used_up().is_ready() {}
+        let mut future = Box::pin(tokio::task::coop::consume_budget()) as Pin<Box<dyn Future<Output = ()> + Send>>;
+        assert!(poll_once(future.as_mut()).unwrap().is_ready());
     }
 
     #[tokio::test]
