@@ -18,6 +18,9 @@ use crate::{
 /// hangs must not hang its callers.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// Pause between two tries to withdraw from a store that does not answer.
+const WITHDRAW_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
 /// Comfort over [`DistributedLock`]: the way to a [`Guard`].
 #[async_trait]
 pub trait DistributedLockExt {
@@ -27,7 +30,7 @@ pub trait DistributedLockExt {
     ///
     /// # Errors
     /// [`Error::TimedOut`] names holder, queue and place; any other error means that the state is unknown. In either
-    /// case nothing is held and no ticket is left, or the store is told so as soon as it can be reached.
+    /// case nothing is held and no ticket is left, or the store is told so as soon as it can be reached, while it remembers them.
     ///
     /// # Cancel safety
     /// May be dropped at any point: no ticket, no lease and no lost wake-up is left behind, also when the grant is
@@ -96,7 +99,8 @@ async fn stand_in_line(
     let began = Moment::now();
     let secret = Secret::random().map_err(|e| Error::Config(format!("no random source: {e}")))?;
     let request = new_request(lock, key, options, &secret)?;
-    let mut pending = Pending { lock: Arc::clone(lock), key: key.clone(), request: request.id, armed: true };
+    let (lasts, id) = (options.ttl, request.id);
+    let mut pending = Pending { lock: Arc::clone(lock), key: key.clone(), request: id, lasts, armed: true };
     emit(options.observer.as_ref(), LockEvent::Requested { key: key.clone() });
     let lease = match answered(lock, key, Operation::Enter, deadline, lock.enter(key, &request)).await? {
         Entered::Granted(lease) => lease,
@@ -141,6 +145,8 @@ struct Pending {
     lock: Arc<dyn DistributedLock>,
     key: LockKey,
     request: RequestId,
+    /// How long a store that expires remembers it unasked.
+    lasts: Duration,
     armed: bool,
 }
 
@@ -150,11 +156,30 @@ impl Drop for Pending {
             return;
         }
         let (lock, key, request) = (Arc::clone(&self.lock), self.key.clone(), self.request);
+        let until = Moment::now() + self.lasts;
         finish(async move {
-            if let Err(error) = lock.withdraw(&key, request).await {
-                tracing::error!(%error, source = ?std::error::Error::source(&error), "a ticket could not be withdrawn");
+            let Err(error) = lock.withdraw(&key, request).await else { return };
+            let expires = lock.capabilities().expires;
+            tracing::error!(%error, source = ?std::error::Error::source(&error), again = expires, "a ticket could not be withdrawn");
+            // Not among what `drained` waits for: the store may be away for good.
+            if expires && let Err(error) = background::spawn(withdraw_again(lock, key, request, until)) {
+                tracing::error!(%error, "a withdrawal could not be tried again");
             }
         });
+    }
+}
+
+/// A request may lie in the socket of a store that hangs, and be granted to nobody when that goes on: it is withdrawn as soon as
+/// the store answers, unless it has ended there by itself.
+async fn withdraw_again(lock: Arc<dyn DistributedLock>, key: LockKey, request: RequestId, until: Moment) {
+    while !until.is_past() {
+        if background::sleep_until(Moment::now() + WITHDRAW_AGAIN_AFTER).await.is_err() {
+            return;
+        }
+        match lock.withdraw(&key, request).await {
+            Ok(()) => return tracing::info!(%key, "a ticket was withdrawn after all"),
+            Err(error) => tracing::debug!(%error, "a ticket could not be withdrawn"),
+        }
     }
 }
 

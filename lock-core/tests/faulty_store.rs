@@ -31,6 +31,8 @@ struct Faulty {
     only: Mutex<Option<LockKey>>,
     /// Neither `inspect` nor `withdraw` answers.
     hangs: AtomicBool,
+    /// So many withdrawals do not reach it.
+    withdrawals_lost: AtomicUsize,
     /// After the next answer to a renewal, this thread is stopped for so long; others get no answer at all.
     stops: Option<(ThreadId, Duration)>,
     stopped: AtomicBool,
@@ -49,6 +51,7 @@ impl Faulty {
             renewals_of_dying: AtomicUsize::new(0),
             only: Mutex::default(),
             hangs: AtomicBool::new(false),
+            withdrawals_lost: AtomicUsize::new(0),
             stops: None,
             stopped: AtomicBool::new(false),
             slow: Duration::ZERO,
@@ -103,6 +106,10 @@ impl DistributedLock for Faulty {
 
     async fn withdraw(&self, key: &LockKey, request: RequestId) -> Result<(), Error> {
         self.hang().await;
+        let lost = |lost: usize| lost.checked_sub(1);
+        if self.withdrawals_lost.fetch_update(Ordering::AcqRel, Ordering::Acquire, lost).is_ok() {
+            return Err(self.unreachable(key, Operation::Withdraw));
+        }
         self.threads.withdraw(key, request).await
     }
 
@@ -164,6 +171,29 @@ async fn a_store_that_hangs_at_the_timeout_does_not_make_the_wait_longer() {
     let waited = tokio::time::timeout(Duration::from_secs(20), lock.acquire(&key("k"), &timeout)).await;
     let error = waited.expect("the caller is not held up").expect_err("it is held");
     assert!(matches!(error, Error::Store { operation: Operation::Withdraw, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_withdrawal_that_does_not_reach_the_store_is_tried_again() {
+    // Of another key; such a store expires.
+    let dying = Some((key("dying"), Duration::from_secs(1)));
+    let store = Arc::new(Faulty { dying, withdrawals_lost: AtomicUsize::new(2), ..Faulty::new() });
+    let lock: Arc<dyn DistributedLock> = Arc::clone(&store) as _;
+    let options = AcquireOptions::default();
+    let held = lock.acquire(&key("k"), &options).await.unwrap();
+    {
+        let k = key("k");
+        let mut waiting = std::pin::pin!(lock.acquire(&k, &options));
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx).is_ready())).await;
+        assert!(!polled, "it is held");
+    }
+    assert_eq!(lock.inspect(&key("k")).await.unwrap().queue.len(), 1, "the store was not told");
+    held.release().await.unwrap();
+    let deadline = Moment::now() + Duration::from_secs(20);
+    while lock.inspect(&key("k")).await.unwrap().holder != Holder::Free {
+        assert!(!deadline.is_past(), "granted to nobody");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test]
