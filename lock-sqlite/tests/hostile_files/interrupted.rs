@@ -4,10 +4,11 @@ use std::{
     io::{BufRead, BufReader, Write as _},
     path::Path,
     process::{Child, Command},
+    sync::Arc,
     time::Duration,
 };
 
-use lock_core::{Holder, LockKey, Moment};
+use lock_core::{BlockingLock, DistributedLock, Entered, Error, Holder, LockKey, background, conformance::request};
 use rustix::process::{Pid, Signal, kill_process};
 use tests::role::role;
 
@@ -50,16 +51,20 @@ fn a_process_killed_in_a_transaction_leaves_nothing_of_it() {
     let before = acquire_once(folder.path()).unwrap();
     let writer = Writer::start(folder.path());
     drop(writer);
-    let began = Moment::now();
-    let after = acquire_once(folder.path()).unwrap();
+    let after = acquire_once(folder.path()).expect("who died keeps nothing");
     assert!(after > before, "{before} then {after}");
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
-/// Who holds, holds on and lets go; who waits is granted when the writer has ended; who asks is told in time by whom.
+/// What the store itself answers, however long that takes.
+fn enter(lock: &Arc<dyn DistributedLock>, key: &LockKey) -> Result<Entered, Error> {
+    background::handle().unwrap().block_on(lock.enter(key, &request(1)))
+}
+
+/// Who holds, holds on and lets go; who waits is granted when the writer has ended; who asks is told by whom.
 #[test]
 fn another_program_that_keeps_the_database_holds_up_only_changes_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
+    let asks = open(folder.path()).unwrap();
     let (a, b) = (blocking(folder.path()), blocking(folder.path()));
     let guard = a.acquire(&key(), &soon()).unwrap();
     let waiter = std::thread::spawn(move || b.acquire(&key(), &soon()).map(|guard| guard.token()));
@@ -70,18 +75,15 @@ fn another_program_that_keeps_the_database_holds_up_only_changes_and_is_named() 
     // Stopped in the middle of it, to be sure that it does nothing for us.
     kill_process(Pid::from_child(&writer.0), Signal::STOP).unwrap();
     guard.check().expect("a lease is no row");
-    let asked = Moment::now();
-    let error = a.try_acquire(&LockKey::new("other").unwrap(), &soon()).unwrap_err();
-    assert!(asked.elapsed() < Duration::from_millis(4900), "told after {:?}", asked.elapsed());
+    let error = enter(&asks, &LockKey::new("other").unwrap()).unwrap_err();
     let told = told(&error);
     for part in ["another program", "locks.sqlite", "fuser", "no lock was taken"] {
         assert!(told.contains(part), "`{part}` is missing in: {told}");
     }
     assert!(matches!(a.inspect(&key()).unwrap().holder, Holder::Lease { .. }), "a look needs no change");
     let token = guard.token();
-    let released = Moment::now();
+    // Which needs the database no more than the lease did: its writer is stopped still.
     guard.release().unwrap();
-    assert!(released.elapsed() < Duration::from_millis(500), "released after {:?}", released.elapsed());
     assert!(!waiter.is_finished());
     drop(writer);
     assert!(waiter.join().unwrap().unwrap() > token);
@@ -134,14 +136,14 @@ fn a_damaged_database_is_kept_aside_and_made_anew() {
 #[test]
 fn a_database_damaged_under_a_holder_gives_no_second_lease() {
     let folder = tempfile::tempdir().unwrap();
-    let (a, b) = (blocking(folder.path()), blocking(folder.path()));
+    let (a, b) = (blocking(folder.path()), open(folder.path()).unwrap());
     let guard = a.acquire(&key(), &soon()).unwrap();
     damage(folder.path());
-    let error = b.try_acquire(&key(), &soon()).expect_err("its state is unknown, not free");
+    let error = enter(&b, &key()).expect_err("its state is unknown, not free");
     assert!(told(&error).contains("1 lease") && told(&error).contains("let go"), "{}", told(&error));
     let token = guard.token();
     guard.release().unwrap();
-    assert!(b.acquire(&key(), &soon()).unwrap().token() > token);
+    assert!(BlockingLock::new(b).acquire(&key(), &soon()).unwrap().token() > token);
 }
 
 /// Refused by who opens it, and by who has it open while it is brought up.
