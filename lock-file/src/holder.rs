@@ -171,7 +171,9 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         for at in [0, 8, 24, 88, 92, 130, RECORD as u64 - 1] {
             record().write(&file).unwrap();
-            dir::write_at(&file, &[0xA5], at).unwrap();
+            let mut hit = [0];
+            dir::read_at(&file, &mut hit, at).unwrap();
+            dir::write_at(&file, &[!hit[0]], at).unwrap();
             assert_eq!(Record::read(&file).unwrap(), Record::default(), "hit at {at}");
         }
         record().write(&file).unwrap();
