@@ -31,12 +31,13 @@ impl Section<'_> {
         entered
     }
 
-    fn enter_line(&mut self, line: &mut Line, request: &Request) -> Result<Entered, Trouble> {
+    pub(crate) fn enter_line(&mut self, line: &mut Line, request: &Request) -> Result<Entered, Trouble> {
         if let Some(answer) = self.answer_again(request.id, line) {
             return Ok(answer);
         }
         if self.is_clear(line)?
             && let Some(gate) = self.try_gate_patiently()?
+            && !self.gives_way(line, &gate)?
         {
             let number = self.number(line, request).inspect_err(|_| gate.give_back())?;
             return self.key.grant_newcomer(&self.files, gate, request, number).map(Entered::Granted);
@@ -50,34 +51,53 @@ impl Section<'_> {
         line.read_again(&self.files.line).map_err(self.files.line_trouble("read"))?;
         self.take_out_unsettled(&mut line)?;
         let process = self.key.process;
-        let (mut ours, mut resting) = (0, false);
+        let mut ours = 0;
         let (waiting, changed) = {
             let mut table = self.key.table();
             for entry in line.entries() {
                 ours += usize::from(entry.process == process && !table.settling.contains(&entry.request));
-                resting |= !entry.is_awake();
             }
             let waiting = table.tickets.values().filter(|t| !t.granted).count();
             let rebuilt = std::mem::replace(&mut table.epoch, line.epoch()) != line.epoch();
             (waiting, rebuilt || (waiting > 0 && table.wake.is_none()))
         };
-        if resting {
-            // Whoever runs is awake, we are, and who was stopped is when it runs again: its place is its own from then on.
-            let runs = |e: &Entry| {
-                e.process == process || (e.rest == Rest::Stopped && process_is_stopped(e.pid, e.start) == Some(false))
-            };
-            let woken = |e: &mut Entry| {
-                !e.is_awake() && runs(e) && {
-                    e.rest = Rest::Awake;
-                    true
-                }
-            };
-            line.update(&self.files.line, woken).map_err(self.files.line_trouble("write"))?;
-        }
+        self.wake_who_runs(&mut line)?;
         if ours != waiting || (changed && waiting > 0) {
             self.put_back(&mut line)?;
         }
         Ok(line)
+    }
+
+    /// Whoever runs is awake, we are, and who was stopped is when it runs again: its place is its own from then on. Says whether
+    /// there was any.
+    fn wake_who_runs(&self, line: &mut Line) -> Result<bool, Trouble> {
+        if line.entries().iter().all(InLine::is_awake) {
+            return Ok(false);
+        }
+        let runs = |e: &Entry| {
+            e.process == self.key.process
+                || (e.rest == Rest::Stopped && process_is_stopped(e.pid, e.start) == Some(false))
+        };
+        let mut any = false;
+        let woken = |e: &mut Entry| {
+            !e.is_awake() && runs(e) && {
+                e.rest = Rest::Awake;
+                any = true;
+                true
+            }
+        };
+        line.update(&self.files.line, woken).map_err(self.files.line_trouble("write"))?;
+        Ok(any)
+    }
+
+    /// Whether somebody runs again that was stopped when the line was read; the gate is given back then, for it may go first.
+    /// Asked with the gate in hand: who ran again before the last release goes before who takes the lock behind that.
+    pub(crate) fn gives_way(&self, line: &mut Line, gate: &Gate) -> Result<bool, Trouble> {
+        let woken = self.wake_who_runs(line).inspect_err(|_| gate.give_back())?;
+        if woken {
+            gate.give_back();
+        }
+        Ok(woken)
     }
 
     /// Keeps the memory of a line for the next section.

@@ -80,6 +80,9 @@ impl Section<'_> {
                 Turn::Head(_) if self.sleeps_as_head()? => return Ok(Sleep::Done),
                 Turn::Head(index) => {
                     if let Some(gate) = self.try_gate()? {
+                        if self.gives_way(line, &gate)? {
+                            continue;
+                        }
                         self.grant_ticket(gate, line, index)?;
                         return Ok(Sleep::Again);
                     }
@@ -123,12 +126,15 @@ impl Section<'_> {
         if !self.files.names_gate(gate.id)? {
             return Ok(Claim::Nothing);
         }
-        let line = self.line()?;
+        let mut line = self.line()?;
         let Turn::Head(index) = turn(line.entries(), self.key.process) else { return Ok(Claim::Nothing) };
-        if locked || flock::try_exclusive(&gate.file).map_err(Trouble::io("lock", self.files.gate_path()))? {
+        if locked {
             return Ok(Claim::Grant(line, index));
         }
-        Ok(Claim::Busy)
+        if !flock::try_exclusive(&gate.file).map_err(Trouble::io("lock", self.files.gate_path()))? {
+            return Ok(Claim::Busy);
+        }
+        Ok(if self.gives_way(&mut line, gate)? { Claim::Nothing } else { Claim::Grant(line, index) })
     }
 }
 
@@ -253,6 +259,46 @@ mod tests {
         }
     }
 
+    /// The line as it was read while this ticket's process was stopped.
+    fn with_stopped(section: &mut Section<'_>, ticket: &Ticket) -> Line {
+        let mut line = section.line().unwrap();
+        let stopped = |e: &mut crate::entry::Entry| {
+            let is_it = e.request == ticket.request;
+            e.rest = if is_it { Rest::Stopped } else { e.rest };
+            is_it
+        };
+        line.update(&section.files.line, stopped).unwrap();
+        assert!(line.entries().iter().any(|entry| !entry.is_awake()));
+        line
+    }
+
+    /// It runs again, and then the holder lets go, between a look at the line and the look at the gate.
+    #[test]
+    fn who_runs_again_right_before_the_release_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let [holder, first, second] = [1, 2, 3].map(|process| key(folder.path(), process));
+        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
+        let (first_ticket, _) = (waits(&first, 2), waits(&second, 3));
+        let mut section = second.section().unwrap();
+        let mut line = with_stopped(&mut section, &first_ticket);
+        assert!(holder.let_go(RequestId(1), None));
+        let sleep = section.next_sleep_in(&mut line).unwrap();
+        assert!(matches!(sleep, Sleep::OnWakeFile(_)) && second.table().leases.is_empty(), "it waits behind the first");
+    }
+
+    #[test]
+    fn who_runs_again_right_before_the_release_goes_before_a_newcomer() {
+        let folder = tempfile::tempdir().unwrap();
+        let [holder, first, newcomer] = [1, 2, 3].map(|process| key(folder.path(), process));
+        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
+        let ticket = waits(&first, 2);
+        let mut section = newcomer.section().unwrap();
+        let mut line = with_stopped(&mut section, &ticket);
+        assert!(holder.let_go(RequestId(1), None));
+        newcomer.table().starting = true;
+        assert!(matches!(section.enter_line(&mut line, &request(3)).unwrap(), Entered::Queued(..)));
+    }
+
     /// The first in line was stopped and passed over, and runs again by the time of the next release: the second one,
     /// which the release wakes, must not take the lock by the header alone.
     #[test]
@@ -263,14 +309,7 @@ mod tests {
         let (first_ticket, second_ticket) = (waits(&first, 2), waits(&second, 3));
         {
             let mut section = second.section().unwrap();
-            let mut line = section.line().unwrap();
-            let stopped = |e: &mut crate::entry::Entry| {
-                let is_first = e.request == first_ticket.request;
-                e.rest = if is_first { Rest::Stopped } else { e.rest };
-                is_first
-            };
-            line.update(&section.files.line, stopped).unwrap();
-            assert!(line.entries().iter().any(|entry| !entry.is_awake()));
+            let line = with_stopped(&mut section, &first_ticket);
             section.keep(line);
         }
         assert!(holder.let_go(RequestId(1), None));

@@ -32,10 +32,18 @@ impl Change<'_> {
         if let Some(answer) = self.answer_again(request.id)? {
             return Ok(answer);
         }
+        self.enter_line(line, request)
+    }
+
+    pub(crate) fn enter_line(&mut self, mut line: Vec<Entry>, request: &Request) -> Result<Entered, Trouble> {
         let record = self.record()?;
         let number = self.number(record.as_ref(), request, line.is_empty())?;
-        if !self.is_held(record.as_ref())? && self.is_clear(line)? {
-            return self.grant_newcomer(record, request, number).map(Entered::Granted);
+        if !self.is_held(record.as_ref())? {
+            // Behind that look: who ran again before the release goes first.
+            self.wake_who_runs(&mut line)?;
+            if self.is_clear(line)? {
+                return self.grant_newcomer(record, request, number).map(Entered::Granted);
+            }
         }
         self.queue(record, request, number)
     }
@@ -51,16 +59,25 @@ impl Change<'_> {
         if ours != waiting || (waiting > 0 && process == 0) {
             self.put_back(&mut line)?;
         }
+        self.wake_who_runs(&mut line)?;
+        Ok(line)
+    }
+
+    /// Whoever runs is awake, we are, and who was stopped is when it runs again: its place is its own from then on. Says whether
+    /// there was any.
+    pub(crate) fn wake_who_runs(&self, line: &mut [Entry]) -> Result<bool, Trouble> {
+        let process = self.key.table().process();
+        let mut any = false;
         for entry in line.iter_mut().filter(|e| !e.is_awake()) {
-            // Whoever runs is awake, we are, and who was stopped is when it runs again: its place is its own from then on.
             let runs_again = || process_is_stopped(entry.pid, entry.start) == Some(false);
             if entry.process == process || (entry.rest == Rest::Stopped && runs_again()) {
                 entry.rest = Rest::Awake;
+                any = true;
                 let woken = queries::set_rest(&self.database().connection, &self.key.name, entry.ticket, entry.rest);
                 woken.map_err(self.sql("write to"))?;
             }
         }
-        Ok(line)
+        Ok(any)
     }
 
     /// Makes the line agree with the table: takes out what a failed withdrawal left, puts back what a new database lost.

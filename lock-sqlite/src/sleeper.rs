@@ -79,7 +79,11 @@ impl Change<'_> {
             let process = self.key.table().process();
             match turn(&line, process) {
                 Turn::None => return Ok(Sleep::Done),
-                Turn::Head(index) => return self.sleep_or_take(&mut line, index),
+                Turn::Head(index) => {
+                    if let Some(sleep) = self.sleep_or_take(&mut line, index)? {
+                        return Ok(sleep);
+                    }
+                }
                 Turn::Behind { ahead, ours } => {
                     self.step_back_for_aged(&line, ours);
                     let ahead = line[ahead].process;
@@ -90,15 +94,20 @@ impl Change<'_> {
         }
     }
 
-    fn sleep_or_take(&mut self, line: &mut Vec<Entry>, index: usize) -> Result<Sleep, Trouble> {
+    /// `None` when somebody runs again that was stopped when the line was read, and may go first. Asked when the lock is known to
+    /// be free: who ran again before the last release goes before who takes the lock behind that.
+    fn sleep_or_take(&mut self, line: &mut Vec<Entry>, index: usize) -> Result<Option<Sleep>, Trouble> {
         let record = self.record()?;
         if let Some(record) = &record
             && let Life::Alive(file, _) = self.batons().life(Kind::Lease, record.baton)?
         {
-            return Ok(Sleep::AsHead(file, record.baton));
+            return Ok(Some(Sleep::AsHead(file, record.baton)));
+        }
+        if self.wake_who_runs(line)? {
+            return Ok(None);
         }
         self.grant_ticket(record, line, index)?;
-        Ok(Sleep::Again)
+        Ok(Some(Sleep::Again))
     }
 }
 
@@ -159,5 +168,77 @@ fn fail(key: &Key, trouble: Trouble) {
     for ticket in table.tickets.values_mut().filter(|t| !t.granted) {
         ticket.fault = Some(Arc::clone(&trouble));
         ticket.ring.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lock_core::{Entered, LockKey, RequestId, conformance::request, turn::InLine};
+
+    use super::*;
+    use crate::{config::SqliteConfig, entry::Rest, store::Store};
+
+    /// A holder, and one that waits for it.
+    fn held_and_waited_for(store: &Arc<Store>) -> [Arc<Key>; 2] {
+        let keys = [(); 2].map(|()| Key::new(LockKey::new("k").unwrap(), Arc::clone(store)));
+        for (id, key) in (1..).zip(&keys) {
+            let entered = enter(key, id);
+            assert_eq!(matches!(entered, Entered::Granted(_)), id == 1);
+        }
+        keys
+    }
+
+    fn enter(key: &Key, id: u128) -> Entered {
+        let request = request(id);
+        key.change(|change| change.enter(&request)).unwrap()
+    }
+
+    /// The line as it was read while the process of the first ticket was stopped.
+    fn with_the_first_stopped(change: &mut Change<'_>) -> Vec<Entry> {
+        let mut line = change.line().unwrap();
+        line[0].rest = Rest::Stopped;
+        let (db, key) = (&change.database().connection, &change.key.name);
+        crate::queries::set_rest(db, key, line[0].ticket, line[0].rest).unwrap();
+        assert!(!line[0].is_awake());
+        line
+    }
+
+    /// It runs again, and then the holder lets go, between a look at the line and the look at the lease.
+    #[test]
+    fn who_runs_again_right_before_the_release_goes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
+        let [holder, first] = held_and_waited_for(&store);
+        let second = Key::new(LockKey::new("k").unwrap(), store);
+        // No thread of its own: the test does what it would.
+        second.table().starting = true;
+        assert!(matches!(enter(&second, 3), Entered::Queued(..)));
+        second
+            .change(|change| {
+                let mut line = with_the_first_stopped(change);
+                let index = line.iter().position(|entry| entry.request == RequestId(3)).unwrap();
+                holder.let_go(RequestId(1), None);
+                assert!(change.sleep_or_take(&mut line, index)?.is_none() && line[0].is_awake());
+                Ok(())
+            })
+            .unwrap();
+        second.abandon(RequestId(3));
+        first.abandon(RequestId(2));
+    }
+
+    #[test]
+    fn who_runs_again_right_before_the_release_goes_before_a_newcomer() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
+        let [holder, first] = held_and_waited_for(&store);
+        let newcomer = Key::new(LockKey::new("k").unwrap(), store);
+        let entered = newcomer.change(|change| {
+            let line = with_the_first_stopped(change);
+            holder.let_go(RequestId(1), None);
+            change.enter_line(line, &request(3))
+        });
+        assert!(matches!(entered.unwrap(), Entered::Queued(..)));
+        newcomer.abandon(RequestId(3));
+        first.abandon(RequestId(2));
     }
 }

@@ -124,7 +124,7 @@ fn processes_take_turns_without_overlap_and_in_the_order_of_their_tickets() {
 /// Killed wherever they are by then: asleep, in a transaction, between the two, as holders. Whoever is left is woken by each
 /// death, and goes on; every turn that was begun is over before the next one begins.
 #[test]
-fn killed_processes_cost_no_exclusion_no_order_of_tokens_and_no_time() {
+fn killed_processes_cost_no_exclusion_no_order_of_tokens_and_no_wake_up() {
     const KILLED: usize = 12;
     let folder = tempfile::tempdir().unwrap();
     let mut crowd: Vec<_> = (0..KILLED).map(|_| Member::start(folder.path())).collect();
