@@ -187,3 +187,22 @@ pub trait Desktop: Send {
     /// into may still fetch it. Errors here change no claim; they are reported.
     fn restore(&mut self, permit: &Permit<'_>) -> Result<(), Refusal>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_after_as_many_requests_as_were_counted_a_short_quiet_is_enough() {
+        let quiet = Duration::from_millis(20);
+        let counted =
+            FetchRule { fetches: 2, requests: 17, until_finished: false, quiet, until_read: false, nudge: None };
+        let paused = |millis| Fetched { longest_pause: Duration::from_millis(millis), ..Fetched::default() };
+        let finished = |millis| Fetched { finished: true, ..paused(millis) };
+        let not_known = FetchRule { requests: 0, ..counted };
+        assert_eq!((not_known.quiet_after(&paused(90)), counted.quiet_after(&finished(1))), (quiet, quiet));
+        assert_eq!(counted.quiet_after(&paused(1)), quiet * 10);
+        assert_eq!(counted.quiet_after(&finished(90)), Duration::from_millis(180), "it was seen to be busy");
+        assert_eq!(counted.quiet_after(&paused(9000)), Duration::from_secs(1), "the lock is held meanwhile");
+    }
+}
