@@ -303,6 +303,9 @@ fn other_programs_that_read_the_clipboard_are_not_taken_for_the_target() {
     let target = paste(&mut driver, &guard, &place, "text").unwrap();
     let read = clipboard::read(desk.display(), clipboard::Selection::Clipboard, DEADLINE);
     assert_eq!(read.as_deref(), Some("text"));
+    // The reader has its text before the keeper tells the sender of it. The keeper answers one after the other: who has the
+    // list, which is no text, knows that the sender was told.
+    clipboard::read_format(desk.display(), clipboard::Selection::Clipboard, "TARGETS", DEADLINE).unwrap();
     let refused = driver.await_fetched(&target, ONCE, Moment::now() + Duration::from_millis(50));
     assert_eq!(refused, Err(Refusal::NotFetched { by_target: 0, expected: 1, by_others: 1 }));
     assert_eq!(desk.settled().0, Vec::new());
