@@ -69,7 +69,9 @@ fn it_is_left_with_the_paste_and_the_next_one_finds_it_whoever_it_is() {
     let (window, stranger, place) = (desk.windows.windows()[0].id, desk.xvfb.connect(), desk.point(0));
     for connect in drivers(&desk) {
         let mut first = connect();
-        paste(first.as_mut(), &guard, &place, "left").unwrap();
+        let target = paste(first.as_mut(), &guard, &place, "left").unwrap();
+        // Else the next offer to the same client could come first, and the text of this one would be no more.
+        first.await_fetched(&target, ONCE, soon()).unwrap();
         let note = note_on(&stranger, window).value;
         assert!(note.starts_with(b"m "), "{note:?}");
         // As it is when its process dies.
