@@ -9,8 +9,10 @@ use tests::process::{Process, is_alive};
 use tests::program::fresh_folder;
 use tests::require;
 use tests::xvfb::{Monitor, Xvfb, XvfbOptions};
+use tests::xvnc::Xvnc;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::randr::ConnectionExt as _;
+use x11rb::protocol::xproto::{AutoRepeatMode, ConnectionExt as _};
 
 #[test]
 fn servers_choose_their_own_displays_and_end_with_their_owner() {
@@ -49,6 +51,17 @@ fn a_server_shows_the_screens_and_monitors_it_was_asked_for() {
     let monitors = connection.randr_get_monitors(roots[0].root, true).expect("request").reply().expect("monitors");
     let edges: Vec<_> = monitors.monitors.iter().map(|monitor| (monitor.x, monitor.width)).collect();
     assert!(edges.contains(&(0, 800)) && edges.contains(&(800, 480)), "{edges:?}");
+}
+
+/// A test that is late between press and release has typed one letter all the same.
+#[test]
+fn a_key_that_is_held_is_typed_once() {
+    require!("Xvfb", "Xvnc");
+    let (plain, remote) = (Xvfb::start(), Xvnc::start());
+    for server in [plain.connect(), remote.connect()] {
+        let control = server.get_keyboard_control().expect("request").reply().expect("the keyboard's");
+        assert_eq!(control.global_auto_repeat, AutoRepeatMode::OFF);
+    }
 }
 
 /// Says which server it started, and waits to be killed. Does nothing in a run of the whole suite.

@@ -66,8 +66,9 @@ impl Xvfb {
         let home = fresh_folder();
         let mut command = isolated("Xvfb", home.path());
         // Its stdout carries the display number, so no descriptor needs to be handed down.
-        // Without -noreset the server forgets everything each time its last client leaves.
-        command.args(["-displayfd", "1", "-noreset", "-nolisten", "tcp", "-ac"]);
+        // Without -noreset the server forgets everything each time its last client leaves. With -r a key that is down is not
+        // typed again, however late its release comes.
+        command.args(["-displayfd", "1", "-noreset", "-r", "-nolisten", "tcp", "-ac"]);
         for (number, (width, height)) in options.screens.iter().enumerate() {
             command.args(["-screen", &number.to_string(), &format!("{width}x{height}x24")]);
         }

@@ -29,7 +29,8 @@ impl Xvnc {
         let home = fresh_folder();
         let socket = home.path().join("vnc");
         let mut command = isolated("Xvnc", home.path());
-        command.args(["-displayfd", "1", "-noreset", "-nolisten", "tcp", "-ac", "-geometry", "1600x1200"]);
+        // With -r a key that is down is not typed again, however late its release comes.
+        command.args(["-displayfd", "1", "-noreset", "-r", "-nolisten", "tcp", "-ac", "-geometry", "1600x1200"]);
         command.args(["-SecurityTypes", "None", "-rfbport", "-1", "-AlwaysShared", "-rfbunixpath"]).arg(&socket);
         let process = Process::start_ending(command, Ending::Terminate);
         let number: u32 = process.expect_line("its display number", |line| line.trim().parse().ok());

@@ -17,10 +17,7 @@ use tests::{
 };
 use x11rb::{
     connection::Connection as _,
-    protocol::xproto::{
-        AutoRepeatMode, ChangeKeyboardControlAux, ConnectionExt as _, CreateWindowAux, EventMask, GrabMode, GrabStatus,
-        Window, WindowClass,
-    },
+    protocol::xproto::{ConnectionExt as _, CreateWindowAux, EventMask, GrabMode, GrabStatus, Window, WindowClass},
     rust_connection::RustConnection,
 };
 
@@ -108,11 +105,7 @@ impl Scene {
 
     /// With senders that press key by key: one that dies in between leaves keys down.
     pub(crate) fn with_portable_senders() -> Self {
-        let scene = Self { key_by_key: true, ..Self::of("desktop.driver = \"portable\"\n") };
-        // What is down must not be typed again and again, however long the next holder takes.
-        let once = ChangeKeyboardControlAux::new().auto_repeat_mode(AutoRepeatMode::OFF);
-        scene.stranger.change_keyboard_control(&once).expect("request").check().expect("no repeat");
-        scene
+        Self { key_by_key: true, ..Self::of("desktop.driver = \"portable\"\n") }
     }
 
     fn of(driver: &str) -> Self {
