@@ -80,7 +80,7 @@ async fn a_sender_of_another_host_is_waited_for_and_named() {
     let sender = Sender::of(desk.display(), root.path());
     let stranger = desk.xvfb.connect();
     marked_by(&stranger, "talkstick on elsewhere");
-    let (sending, _) = sender.send(desk.point(0), "too early", Duration::from_millis(300));
+    let (sending, _) = sender.send(desk.point(0), "too early", Duration::ZERO);
     let receipt = sending.await.unwrap();
     let reason = receipt.reason.unwrap();
     assert_eq!((receipt.state, receipt.typed, reason.code.as_ref()), (State::Rejected, false, "display_taken"));
