@@ -252,9 +252,14 @@ pub fn sigcont(pid: u32) {
     signal(pid, Signal::CONT);
 }
 
-/// Whether a process of this id exists and is not a zombie.
+/// Whether a process of this id exists and is not a zombie. One whose first thread has ended lives, and keeps its files open,
+/// until the last one has.
 pub fn is_alive(pid: u32) -> bool {
-    !matches!(state(pid), None | Some('Z' | 'X'))
+    match state(pid) {
+        None => false,
+        Some('Z' | 'X') => std::fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1),
+        Some(_) => true,
+    }
 }
 
 fn signal(pid: u32, signal: Signal) {
