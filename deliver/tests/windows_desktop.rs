@@ -350,7 +350,7 @@ fn somebody_at_the_keyboard_is_seen_and_waited_for() {
     stranger.draft();
     let refused = driver.submit(&guard.permit(), &bound, &"return".parse().unwrap(), true);
     assert!(matches!(refused, Err(Refusal::Person { .. })), "{refused:?}");
-    let hindered = driver.still_hindered(refused.as_ref().err(), Some(&bound), IDLE).unwrap();
+    let hindered = driver.still_hindered(refused.as_ref().err(), Some(&bound), DEADLINE).unwrap();
     assert!(matches!(hindered, Some(Refusal::Person { .. })), "{hindered:?}");
     driver.unwatch();
     // Another connection hears nothing of the past, so it listens first; and a key within that time is somebody's.
