@@ -1,13 +1,6 @@
 //! The clipboard's keeper: what it serves after its sender, what it puts back, and when it ends.
 
-use std::{
-    io::Write as _,
-    os::unix::net::UnixStream,
-    path::PathBuf,
-    process::Command,
-    sync::mpsc::{Receiver, channel},
-    time::Duration,
-};
+use std::{io::Write as _, os::unix::net::UnixStream, path::PathBuf, process::Command};
 
 use deliver::agent_windows::{Behaviour, Fetch};
 use deliver::desktop::{Desktop as _, Refusal, Selection, x11};
@@ -25,13 +18,9 @@ use x11rb::{
     connection::Connection as _,
     protocol::{
         Event,
-        xproto::{
-            Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, SELECTION_NOTIFY_EVENT,
-            SelectionNotifyEvent, Window, WindowClass,
-        },
+        xproto::{Atom, AtomEnum, ConnectionExt as _, CreateWindowAux, EventMask, Window, WindowClass},
     },
     rust_connection::RustConnection,
-    wrapper::ConnectionExt as _,
 };
 
 use crate::desk::{DEADLINE, Desk, ONCE, deliver, guard, keeper_command, paste};
@@ -70,7 +59,7 @@ fn sender(desk: &Desk, bytes: usize) -> Process {
     process
 }
 
-fn read(display: &str) -> Option<String> {
+pub(crate) fn read(display: &str) -> Option<String> {
     clipboard::read(display, clipboard::Selection::Clipboard, DEADLINE)
 }
 
@@ -97,41 +86,11 @@ fn a_dead_sender_s_text_makes_room_for_what_was_there_before() {
 }
 
 #[test]
-fn what_was_there_is_put_back_after_each_delivery_in_pieces_too() {
-    require!("Xvfb");
-    let desk = Desk::with(1, Behaviour::default());
-    let (mut driver, guard) = (desk.driver(), guard());
-    let before = Messages::new(9).of_length(400 * 1024);
-    let person =
-        ClipboardOwner::own(desk.display(), clipboard::Selection::Clipboard, &before, Answer::Pieces(64 * 1024));
-    for nth in 0..3 {
-        deliver(&mut driver, &guard, &desk.point(0), &nth.to_string(), ONCE).unwrap();
-        until(DEADLINE, "it is back", || read(desk.display()).as_ref() == Some(&before));
-    }
-    // The former owner may go: its content stays.
-    drop(person);
-    drop(driver);
-    assert_eq!(read(desk.display()), Some(before));
-}
-
-#[test]
 fn an_empty_clipboard_is_empty_again() {
     require!("Xvfb");
     let desk = Desk::with(1, Behaviour::default());
     deliver(&mut desk.driver(), &guard(), &desk.point(0), "text", ONCE).unwrap();
     until(DEADLINE, "it is empty", || read(desk.display()).is_none());
-}
-
-#[test]
-fn a_former_owner_that_hangs_delays_a_delivery_for_a_moment_only() {
-    require!("Xvfb");
-    let desk = Desk::with(1, Behaviour::default());
-    let _person = ClipboardOwner::own(desk.display(), clipboard::Selection::Clipboard, "held back", Answer::Never);
-    let (mut driver, guard) = (desk.driver(), guard());
-    let began = Moment::now();
-    deliver(&mut driver, &guard, &desk.point(0), "text", ONCE).unwrap();
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    assert_eq!(desk.submitted(1), [(0, "text".to_owned())]);
 }
 
 #[test]
@@ -151,64 +110,7 @@ fn in_a_busy_line_the_last_sender_gives_back() {
     until(DEADLINE, "the person's text is back", || read(desk.display()).as_deref() == Some("a person's"));
 }
 
-/// A stranger's clipboard with three formats, one of them of 16-bit elements, one that it refuses.
-struct Formats {
-    served: Receiver<Atom>,
-    _connection: RustConnection,
-}
-
-fn own_formats(display: &str, formats: &'static [(&'static str, u8, &'static [u8])]) -> Formats {
-    let (connection, window) = client(display);
-    let (stranger, _) = RustConnection::connect(Some(display)).unwrap();
-    let clipboard = atom(&connection, "CLIPBOARD");
-    connection.set_selection_owner(window, clipboard, CURRENT_TIME).unwrap();
-    assert_eq!(connection.get_selection_owner(clipboard).unwrap().reply().unwrap().owner, window);
-    let (report, served) = channel();
-    std::thread::spawn(move || {
-        while let Ok(event) = connection.wait_for_event() {
-            let Event::SelectionRequest(request) = event else { continue };
-            let property = answer(&connection, &request, formats);
-            report.send(request.target).ok();
-            let notice = SelectionNotifyEvent {
-                response_type: SELECTION_NOTIFY_EVENT,
-                sequence: 0,
-                time: request.time,
-                requestor: request.requestor,
-                selection: request.selection,
-                target: request.target,
-                property,
-            };
-            connection.send_event(false, request.requestor, EventMask::NO_EVENT, notice).unwrap();
-            connection.flush().unwrap();
-        }
-    });
-    Formats { served, _connection: stranger }
-}
-
-fn answer(
-    connection: &RustConnection,
-    request: &x11rb::protocol::xproto::SelectionRequestEvent,
-    formats: &[(&str, u8, &[u8])],
-) -> Atom {
-    let (requestor, property) = (request.requestor, request.property);
-    if request.target == atom(connection, "TARGETS") {
-        let mut targets: Vec<Atom> = formats.iter().map(|(name, ..)| atom(connection, name)).collect();
-        targets.extend([atom(connection, "TARGETS"), atom(connection, "application/x-refused")]);
-        connection.change_property32(PropMode::REPLACE, requestor, property, AtomEnum::ATOM, &targets).unwrap();
-        return property;
-    }
-    for (name, bits, bytes) in formats {
-        let kind = atom(connection, name);
-        if request.target == kind {
-            let elements = u32::try_from(bytes.len()).unwrap() / u32::from(*bits / 8);
-            connection.change_property(PropMode::REPLACE, requestor, property, kind, *bits, elements, bytes).unwrap();
-            return property;
-        }
-    }
-    NONE
-}
-
-fn client(display: &str) -> (RustConnection, Window) {
+pub(crate) fn client(display: &str) -> (RustConnection, Window) {
     let (connection, screen) = RustConnection::connect(Some(display)).unwrap();
     let window = connection.generate_id().unwrap();
     let root = connection.setup().roots[screen].root;
@@ -218,12 +120,12 @@ fn client(display: &str) -> (RustConnection, Window) {
     (connection, window)
 }
 
-fn atom(connection: &RustConnection, name: &str) -> Atom {
+pub(crate) fn atom(connection: &RustConnection, name: &str) -> Atom {
     connection.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom
 }
 
 /// One format of the clipboard: element size and bytes, `None` when it is refused.
-fn convert(display: &str, target: &str) -> Option<(u8, Vec<u8>)> {
+pub(crate) fn convert(display: &str, target: &str) -> Option<(u8, Vec<u8>)> {
     let (connection, window) = client(display);
     let (clipboard, target) = (atom(&connection, "CLIPBOARD"), atom(&connection, target));
     let into = atom(&connection, "CONVERTED_HERE");
@@ -239,25 +141,6 @@ fn convert(display: &str, target: &str) -> Option<(u8, Vec<u8>)> {
             return Some((read.format, read.value));
         }
     }
-}
-
-#[test]
-fn all_formats_are_put_back_as_they_were() {
-    require!("Xvfb");
-    const FORMATS: &[(&str, u8, &[u8])] = &[
-        ("text/html", 8, b"<b>bold</b>"),
-        ("image/png", 8, b"\x89PNG\x00\xff\x00"),
-        ("application/x-shorts", 16, b"\x01\x02\x03\x04"),
-    ];
-    let desk = Desk::with(1, Behaviour::default());
-    let person = own_formats(desk.display(), FORMATS);
-    deliver(&mut desk.driver(), &guard(), &desk.point(0), "text", ONCE).unwrap();
-    assert_eq!(person.served.try_iter().count(), FORMATS.len() + 2, "each format is asked for once, and the list");
-    until(DEADLINE, "the stranger's formats are back", || convert(desk.display(), "UTF8_STRING").is_none());
-    for (name, bits, bytes) in FORMATS {
-        assert_eq!(convert(desk.display(), name), Some((*bits, bytes.to_vec())), "{name}");
-    }
-    assert_eq!(convert(desk.display(), "application/x-refused"), None);
 }
 
 #[test]

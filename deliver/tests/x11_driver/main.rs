@@ -18,6 +18,7 @@ mod portable;
 mod postponed;
 mod programs;
 mod reading;
+mod saving;
 mod sender;
 mod unfinished;
 mod unsent;

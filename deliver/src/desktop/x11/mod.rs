@@ -83,7 +83,7 @@ pub use probe::{Probe, probe};
 pub use screens::Screen;
 
 /// How long the keeper may take to own the clipboard: it saves first what is there, which has a bound of its own.
-const OFFER_WITHIN: Duration = Duration::from_secs(3);
+const OFFER_WITHIN: Duration = Duration::from_secs(6);
 /// How long it may take to give it back.
 const RESTORE_WITHIN: Duration = Duration::from_secs(1);
 

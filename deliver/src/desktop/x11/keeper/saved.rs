@@ -19,8 +19,11 @@ use super::{
 use crate::desktop::{Refusal, x11::connection::During as _};
 
 const DOING: &str = "saving what the clipboard holds";
-/// For all formats together. An owner that is slower keeps the lock's holder waiting for nothing.
-const SAVE_WITHIN: Duration = Duration::from_millis(500);
+/// For each answer, and each piece of a long one. An owner that is silent for longer keeps the lock's holder waiting for
+/// nothing; one that is only slow, on a busy machine, loses nothing.
+const SILENT_MAX: Duration = Duration::from_millis(500);
+/// For all formats together: an owner may always have one more piece.
+const SAVE_WITHIN: Duration = Duration::from_secs(4);
 /// Of all formats together.
 const SAVED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Formats of one content; office programs offer about thirty.
@@ -100,7 +103,7 @@ impl Keeper {
         // The target's own name is a property that no other fetch of ours uses.
         self.display.x.delete_property(window, target).during(DOING)?;
         self.display.x.convert_selection(window, name, target, target, time).during(DOING)?;
-        let answer = self.await_event(until, |event| match event {
+        let answer = self.await_event(next_sign(until), |event| match event {
             Event::SelectionNotify(answer) if answer.selection == name && answer.target == target => {
                 Some(answer.property)
             }
@@ -123,7 +126,7 @@ impl Keeper {
         let window = self.window;
         let mut bytes = Vec::new();
         loop {
-            let come = self.await_event(until, |event| match event {
+            let come = self.await_event(next_sign(until), |event| match event {
                 Event::PropertyNotify(change) => {
                     let new = change.state == Property::NEW_VALUE;
                     (change.window == window && change.atom == target && new).then_some(())
@@ -149,6 +152,11 @@ impl Keeper {
         let reply = asked.reply().during(DOING)?;
         Ok((reply.bytes_after == 0).then_some(reply))
     }
+}
+
+/// When the owner's next answer or piece has to be here, if all have to be `until`.
+fn next_sign(until: Moment) -> Moment {
+    until.min(Moment::now() + SILENT_MAX)
 }
 
 fn format_of(target: Atom, reply: &GetPropertyReply, bytes: Vec<u8>) -> Format {
