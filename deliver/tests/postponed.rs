@@ -42,13 +42,13 @@ async fn what_passes_before_the_paste_is_waited_for() {
     use FaultKind as K;
     let person = || K::Person { text: String::new() };
     for fault in [
-        Fault::now(person()),
+        Fault::before(Step::Watch, person()),
         Fault::before(Step::Click, person()),
         Fault::before(Step::Paste, K::StealFocus { to: Some("Agent-2".into()) }),
     ] {
         let (receipt, log) = with_fault(fault.clone()).await;
         assert_eq!((receipt.state, &receipt.reason), (State::Submitted, &None), "{fault:?}");
-        assert!(receipt.evidence[0].seen.starts_with("postponed for 0."), "{:?}", receipt.evidence);
+        assert!(receipt.evidence[0].seen.starts_with("postponed for "), "{:?}", receipt.evidence);
         assert_eq!(submitted(&log, 1), ["text"], "{fault:?}");
         assert!(log.windows.iter().all(|window| window.draft.is_empty()), "{fault:?}");
     }
@@ -57,7 +57,7 @@ async fn what_passes_before_the_paste_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_typed_between_click_and_paste_is_told() {
     let (receipt, log) = with_fault(Fault::before(Step::Paste, FaultKind::Person { text: "q".into() })).await;
-    assert!(receipt.evidence[0].seen.starts_with("postponed for 0."), "{:?}", receipt.evidence);
+    assert!(receipt.evidence[0].seen.starts_with("postponed for "), "{:?}", receipt.evidence);
     assert_eq!((receipt.state, receipt.typed, receipt.submitted), (State::Uncertain, true, true));
     assert_eq!(receipt.reason.unwrap().code, "typed_before");
     assert_eq!(submitted(&log, 1), ["qtext"]);
@@ -113,7 +113,11 @@ async fn a_hindrance_that_stays_is_told_at_the_timeout() {
     let mut control = Control::connect(desktop.address()).unwrap();
     control.fault(Fault::now(FaultKind::Grab { held: true })).unwrap();
     let deliverer = deliverer(desktop.address(), Arc::new(ThreadLock::new()), root.path());
-    let options = SendOptions { timeout: Duration::from_millis(400), ..options() };
+    // Connected beforehand, so that a slow start uses up none of the timeout.
+    let at_once = SendOptions { timeout: Duration::ZERO, ..options() };
+    let profile = Profile { focus_timeout: DEADLINE, ..Profile::default() };
+    deliverer.send(&message("at once"), &agent(1, profile), &at_once).await.unwrap();
+    let options = SendOptions { timeout: Duration::from_secs(1), ..options() };
     let receipt = deliverer.send(&message("text"), &agent(1, Profile::default()), &options).await.unwrap();
     assert_eq!((receipt.state, receipt.retry_safe), (State::Rejected, true));
     let reason = receipt.reason.unwrap();

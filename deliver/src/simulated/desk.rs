@@ -221,6 +221,7 @@ impl Desk {
 /// Which step of a delivery the request is, for the faults that wait for one. Raw requests are no delivery.
 fn step_of(request: &Request) -> Option<Step> {
     match request {
+        Request::Watch { .. } => Some(Step::Watch),
         Request::Bind { .. } => Some(Step::Bind),
         Request::Click { .. } => Some(Step::Click),
         Request::AwaitFocus { .. } => Some(Step::Focus),
