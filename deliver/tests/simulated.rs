@@ -2,10 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at what must not happen")]
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use deliver::{
     Profile, Receipt, SendError, SendOptions, State, Stop,
@@ -23,10 +20,15 @@ fn thread_lock() -> Arc<dyn DistributedLock> {
     Arc::new(ThreadLock::new())
 }
 
-/// A profile that does not wait long for what will not come.
+/// A profile that waits for all that will come. Where nothing is waited for in line, its time for the focus is that for all up
+/// to the paste.
+fn patient() -> Profile {
+    Profile { focus_timeout: DEADLINE, fetch_timeout: DEADLINE, ..Profile::default() }
+}
+
+/// A profile that does not wait long for a fetch that will not come.
 fn impatient() -> Profile {
-    let (focus_timeout, fetch_timeout) = (Duration::from_millis(500), Duration::from_millis(300));
-    Profile { focus_timeout, fetch_timeout, ..Profile::default() }
+    Profile { fetch_timeout: Duration::from_millis(300), ..patient() }
 }
 
 /// Without a wait: what would be waited for is told at once.
@@ -35,7 +37,7 @@ fn at_once() -> SendOptions {
 }
 
 /// One delivery of "text" to `Agent-1` of two, with `faults`, which waits for nothing to pass; the receipt, and what arrived
-/// unless the desktop died.
+/// unless the desktop died, with a fetch that was held until then.
 async fn with_faults(faults: Vec<Fault>, fetches: u32, profile: Profile) -> (Receipt, Option<Log>) {
     let root = tempfile::tempdir().unwrap();
     let desktop = desktop(2, fetches);
@@ -47,7 +49,9 @@ async fn with_faults(faults: Vec<Fault>, fetches: u32, profile: Profile) -> (Rec
     let receipt = deliverer.send(&message("text"), &agent(1, profile), &at_once()).await.unwrap();
     let recorded = deliverer.journal().history().unwrap();
     assert_eq!(recorded.last().unwrap().state, receipt.state);
-    (receipt, control.log().ok())
+    // A desktop that a fault has killed takes no other one, and has no log.
+    let log = control.fault(Fault::now(FaultKind::LetFetch).window("Agent-1")).and_then(|()| control.log());
+    (receipt, log.ok())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +96,7 @@ async fn a_fault_before_the_paste_rejects_and_types_nothing() {
         (Fault::before(Step::Offer, K::Kill), "disconnected"),
     ];
     for (fault, code) in table {
-        let (receipt, log) = with_faults(vec![fault.clone()], 1, impatient()).await;
+        let (receipt, log) = with_faults(vec![fault.clone()], 1, patient()).await;
         assert_eq!(receipt.state, State::Rejected, "{fault:?}: {receipt:?}");
         assert_eq!((receipt.typed, receipt.submitted, receipt.retry_safe), (false, false, true), "{fault:?}");
         assert_eq!(receipt.reason.unwrap().code, code, "{fault:?}");
@@ -113,13 +117,12 @@ async fn what_is_glued_to_unsent_text_is_not_called_submitted() {
     control.fault(Fault::before(Step::Submit, FaultKind::StealFocus { to: None })).unwrap();
     let deliverer = deliverer(desktop.address(), thread_lock(), root.path());
     let options = SendOptions::default();
-    let send =
-        async |text, number| deliverer.send(&message(text), &agent(number, impatient()), &options).await.unwrap();
+    let send = async |text, number| deliverer.send(&message(text), &agent(number, patient()), &options).await.unwrap();
     let first = send("left", 1).await;
     assert_eq!((first.state, first.typed, first.submitted), (State::Uncertain, true, false), "{first:?}");
     assert_eq!(send("elsewhere", 2).await.state, State::Submitted);
     // Whoever calls the window otherwise, and has another root, finds the same text in it.
-    let (elsewhere, another) = (tempfile::tempdir().unwrap(), agent(1, impatient()));
+    let (elsewhere, another) = (tempfile::tempdir().unwrap(), agent(1, patient()));
     let another = deliver::Agent { name: "Another name".into(), ..another };
     let stranger = self::deliverer(desktop.address(), thread_lock(), elsewhere.path());
     let glued = stranger.send(&message("glued"), &another, &options).await.unwrap();
@@ -137,7 +140,7 @@ async fn what_is_glued_to_unsent_text_is_not_called_submitted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_after_the_paste_is_uncertain_and_presses_no_enter() {
     use FaultKind as K;
-    let slow = || Fault::now(K::SlowFetch { ms: 50 }).window("Agent-1");
+    let held = || Fault::now(K::HoldFetches).window("Agent-1");
     let thief = || K::TakeClipboard { text: "thief".into() };
     let steal = || K::StealFocus { to: Some("Agent-2".into()) };
     let table = [
@@ -148,8 +151,12 @@ async fn a_fault_after_the_paste_is_uncertain_and_presses_no_enter() {
             "not_fetched",
             "",
         ),
-        (vec![Fault::now(K::SlowFetch { ms: 600 }).window("Agent-1")], "not_fetched", "text"),
-        (vec![slow(), Fault::before(Step::Fetch, thief())], "clipboard_taken", "thief"),
+        (vec![held()], "not_fetched", "text"),
+        (
+            vec![held(), Fault::before(Step::Fetch, thief()), Fault::before(Step::Fetch, K::LetFetch)],
+            "clipboard_taken",
+            "thief",
+        ),
         (vec![Fault::before(Step::Submit, steal())], "focus_elsewhere", "text"),
         (vec![Fault::before(Step::Submit, K::StealFocus { to: None })], "focus_elsewhere", "text"),
         (vec![Fault::before(Step::Submit, thief())], "clipboard_taken", "text"),
@@ -160,7 +167,8 @@ async fn a_fault_after_the_paste_is_uncertain_and_presses_no_enter() {
         (vec![Fault::before(Step::Submit, K::Kill)], "disconnected", ""),
     ];
     for (faults, code, draft) in table {
-        let (receipt, log) = with_faults(faults.clone(), 1, impatient()).await;
+        let profile = if code == "not_fetched" { impatient() } else { patient() };
+        let (receipt, log) = with_faults(faults.clone(), 1, profile).await;
         assert_eq!(receipt.state, State::Uncertain, "{faults:?}: {receipt:?}");
         assert_eq!((receipt.typed, receipt.submitted, receipt.retry_safe), (true, false, false), "{faults:?}");
         assert_eq!(receipt.reason.unwrap().code, code, "{faults:?}");
@@ -178,11 +186,11 @@ async fn a_fault_after_the_paste_is_uncertain_and_presses_no_enter() {
 async fn what_is_only_slow_is_delivered() {
     use FaultKind as K;
     let table = [
-        (Fault::now(K::SlowFetch { ms: 100 }).window("Agent-1"), 1, impatient()),
-        (Fault::before(Step::Focus, K::Delay { ms: 100 }), 1, impatient()),
-        (Fault::before(Step::Fetch, K::ManagerFetch), 1, impatient()),
+        (Fault::now(K::SlowFetch { ms: 100 }).window("Agent-1"), 1, patient()),
+        (Fault::before(Step::Focus, K::Delay { ms: 100 }), 1, patient()),
+        (Fault::before(Step::Fetch, K::ManagerFetch), 1, patient()),
         (Fault::now(K::Fetches { count: 2 }).window("Agent-1"), 1, Profile::named("chromium").unwrap()),
-        (Fault::before(Step::Restore, K::TakeClipboard { text: "new".into() }), 1, impatient()),
+        (Fault::before(Step::Restore, K::TakeClipboard { text: "new".into() }), 1, patient()),
     ];
     for (fault, fetches, profile) in table {
         let (receipt, log) = with_faults(vec![fault.clone()], fetches, profile).await;
@@ -202,18 +210,15 @@ async fn the_desktop_is_strict_about_fetches() {
     let root = tempfile::tempdir().unwrap();
     let desktop = desktop(2, 2);
     let mut control = Control::connect(desktop.address()).unwrap();
-    // Far between, so that a sender on a busy machine still comes before the second fetch.
-    control.fault(Fault::now(FaultKind::SlowFetch { ms: 1000 }).window("Agent-1")).unwrap();
+    // The first fetch for the sender, the second when it has gone.
+    control.fault(Fault::now(FaultKind::HoldFetches).window("Agent-1")).unwrap();
+    control.fault(Fault::before(Step::Fetch, FaultKind::LetFetch)).unwrap();
     Raw::connect(desktop.address()).unwrap().copy("a person's clipboard").unwrap();
     let deliverer = deliverer(desktop.address(), thread_lock(), root.path());
     let no_quiet = Profile { quiet: Duration::ZERO, ..Profile::default() };
     deliverer.send(&message("text"), &agent(1, no_quiet), &SendOptions::default()).await.unwrap();
-    let deadline = Instant::now() + DEADLINE;
-    let mut log = control.log().unwrap();
-    while log.windows[0].draft.is_empty() && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        log = control.log().unwrap();
-    }
+    control.fault(Fault::now(FaultKind::LetFetch).window("Agent-1")).unwrap();
+    let log = control.log().unwrap();
     assert_eq!((submitted(&log, 1), log.windows[0].draft.as_str()), (vec![""], "a person's clipboard"));
 }
 
@@ -303,16 +308,16 @@ async fn a_dropped_caller_cuts_no_delivery_in_the_middle() {
     let root = tempfile::tempdir().unwrap();
     let desktop = desktop(2, 1);
     let mut control = Control::connect(desktop.address()).unwrap();
-    control.fault(Fault::now(FaultKind::SlowFetch { ms: 300 }).window("Agent-1")).unwrap();
+    control.fault(Fault::now(FaultKind::HoldFetches).window("Agent-1")).unwrap();
     let lock = thread_lock();
     let deliverer = Arc::new(deliverer(desktop.address(), Arc::clone(&lock), root.path()));
     let sender = Arc::clone(&deliverer);
-    let sending = tokio::spawn(async move {
-        sender.send(&message("text"), &agent(1, Profile::default()), &SendOptions::default()).await
-    });
+    let sending =
+        tokio::spawn(async move { sender.send(&message("text"), &agent(1, patient()), &SendOptions::default()).await });
     await_journal(deliverer.journal(), |recorded| recorded.state == State::Uncertain);
     sending.abort();
     assert!(sending.await.unwrap_err().is_cancelled());
+    control.fault(Fault::now(FaultKind::LetFetch).window("Agent-1")).unwrap();
     // The lock comes free only when the delivery is done.
     let guard = lock.acquire(&key(), &AcquireOptions::default()).await.unwrap();
     assert_eq!(deliverer.journal().history().unwrap().last().unwrap().state, State::Submitted);

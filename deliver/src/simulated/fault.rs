@@ -72,6 +72,10 @@ pub enum FaultKind {
     },
     /// From now on the window never fetches.
     NeverFetch,
+    /// From now on the window makes no fetch but those that are let happen.
+    HoldFetches,
+    /// Lets one fetch happen: the one that is held, or else the next.
+    LetFetch,
     /// From now on the window fetches this often and inserts what it read last.
     Fetches {
         /// How often; at least 1.

@@ -242,6 +242,8 @@ impl World {
             FaultKind::CoverWindow => window.covered = true,
             FaultKind::UncoverWindow => window.covered = false,
             FaultKind::NeverFetch => window.fetch = None,
+            FaultKind::HoldFetches => window.may_fetch = Some(0),
+            FaultKind::LetFetch => self.let_fetch(index),
             FaultKind::SlowFetch { ms } => {
                 let extra = Duration::from_millis(*ms);
                 window.fetch = Some(Fetching { extra, ..window.fetch.unwrap_or(usual) });

@@ -24,6 +24,8 @@ pub(super) struct Window {
     pub(super) covered: bool,
     /// How it fetches; `None`: never.
     pub(super) fetch: Option<Fetching>,
+    /// How many fetches may happen until more are let; `None`: all.
+    pub(super) may_fetch: Option<u32>,
     pub(super) draft: String,
     /// What may stand unsent in the draft.
     pub(super) note: Note,
@@ -47,6 +49,7 @@ impl Window {
             closed: false,
             covered: false,
             fetch: Some(Fetching { count: fetches, extra: Duration::ZERO }),
+            may_fetch: None,
             draft: String::new(),
             note: Note::default(),
             submitted: Vec::new(),

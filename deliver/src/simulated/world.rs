@@ -44,6 +44,8 @@ pub(super) struct World {
     started: Instant,
     started_ns: u64,
     pending: BinaryHeap<Reverse<(Instant, u64, Event)>>,
+    /// Fetches that are due and not let happen.
+    held: Vec<Event>,
     events: u64,
 }
 
@@ -71,6 +73,7 @@ impl World {
             started: Instant::now(),
             started_ns: Moment::now().since_boot_ns(),
             pending: BinaryHeap::new(),
+            held: Vec::new(),
             events: 0,
         }
     }
@@ -108,7 +111,9 @@ impl World {
                 }
             }
             Event::Fetch { window, .. } if self.windows[window].closed => {}
+            Event::Fetch { window, .. } if self.windows[window].may_fetch == Some(0) => self.held.push(event),
             Event::Fetch { window, primary, left, between } => {
+                self.windows[window].may_fetch = self.windows[window].may_fetch.map(|left| left - 1);
                 let selection = if primary { Selection::Primary } else { Selection::Clipboard };
                 let text = self.clipboard(selection).fetch(Some(window), due.max(Instant::now()));
                 if left > 1 {
@@ -117,6 +122,17 @@ impl World {
                     self.write(window, &text);
                 }
             }
+        }
+    }
+
+    /// Lets the window make one fetch more.
+    pub(super) fn let_fetch(&mut self, window: usize) {
+        let may_fetch = &mut self.windows[window].may_fetch;
+        *may_fetch = may_fetch.map(|left| left.saturating_add(1));
+        let held = |event: &Event| matches!(event, Event::Fetch { window: of, .. } if *of == window);
+        if let Some(at) = self.held.iter().position(held) {
+            let event = self.held.remove(at);
+            self.happen(event, Instant::now());
         }
     }
 
