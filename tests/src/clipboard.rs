@@ -1,6 +1,7 @@
 //! Owners and readers of selections: what else there is on a desktop beside the sender under test.
 
 use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -38,6 +39,8 @@ pub enum Answer {
     Pieces(usize),
     /// Not at all: it hangs.
     Never,
+    /// In one go, but not before [`ClipboardOwner::tell`].
+    WhenTold,
 }
 
 /// Owns a selection and serves its text from a thread, until it is dropped.
@@ -86,7 +89,7 @@ impl ClipboardOwner {
             return None;
         }
         let formats = formats.iter().map(|(name, bytes)| (client.atom(name.as_bytes()), bytes.to_vec())).collect();
-        let mut server = Server { client, formats, answer, transfers: HashMap::new(), served };
+        let mut server = Server { client, formats, answer, asked: Vec::new(), transfers: HashMap::new(), served };
         let thread = std::thread::spawn(move || server.serve(&ring));
         Some(Self { window, served: report, bell: Some(bell), thread: Some(thread) })
     }
@@ -94,6 +97,15 @@ impl ClipboardOwner {
     /// The window that owns the selection.
     pub const fn window(&self) -> Window {
         self.window
+    }
+
+    /// Has it answer all that it was asked, and from now on at once: for [`Answer::WhenTold`].
+    ///
+    /// # Panics
+    /// When the display is gone.
+    pub fn tell(&self) {
+        let mut bell = self.bell.as_ref().expect("it rings until the drop");
+        bell.write_all(&[0]).expect("its thread listens");
     }
 
     /// The windows that were given the whole text since the last call, in order. One that was given it this very moment
@@ -228,6 +240,8 @@ struct Server {
     client: Client,
     formats: Vec<(Atom, Vec<u8>)>,
     answer: Answer,
+    /// What is answered when it is told to.
+    asked: Vec<SelectionRequestEvent>,
     /// Which format each requestor takes in pieces, and how much of it it has, by its window and property.
     transfers: HashMap<(Window, Atom), (usize, usize)>,
     served: Sender<Window>,
@@ -251,15 +265,28 @@ impl Server {
             let mut sources = [PollFd::new(connection, PollFlags::IN), PollFd::new(bell, PollFlags::IN)];
             let polled = poll(&mut sources, None);
             let broken = sources[0].revents().intersects(PollFlags::HUP | PollFlags::ERR);
-            if polled.is_err() || broken || !sources[1].revents().is_empty() {
+            let rung = !sources[1].revents().is_empty();
+            if polled.is_err() || broken || (rung && !self.is_told(bell)) {
                 return;
             }
         }
     }
 
+    /// Whether the bell was rung, and not let go of: then it answers.
+    fn is_told(&mut self, mut bell: &UnixStream) -> bool {
+        if !matches!(bell.read(&mut [0]), Ok(1)) {
+            return false;
+        }
+        self.answer = Answer::Whole;
+        std::mem::take(&mut self.asked).iter().for_each(|request| self.answer(request));
+        true
+    }
+
     fn answer(&mut self, request: &SelectionRequestEvent) {
-        if self.answer == Answer::Never {
-            return;
+        match self.answer {
+            Answer::Never => return,
+            Answer::WhenTold => return self.asked.push(*request),
+            Answer::Whole | Answer::Pieces(_) => {}
         }
         let (connection, client) = (&self.client.connection, &self.client);
         let (requestor, property) = (request.requestor, request.property);
