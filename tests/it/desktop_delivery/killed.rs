@@ -1,9 +1,6 @@
 //! Senders that are killed between paste and Enter: the record says so, nothing is sent twice, and nobody hangs.
 
-use deliver::{
-    MessageId, Receipt, State,
-    agent_windows::{Behaviour, Fetch, Options},
-};
+use deliver::{MessageId, Receipt, State};
 use tests::{
     hand::{Hand, key},
     probe::{READY_WITHIN, until},
@@ -97,18 +94,22 @@ fn whoever_sends_next_to_the_window_of_a_killed_sender_is_told() {
 #[test]
 fn killed_before_the_fetch_a_sender_leaves_its_clipboard_behind() {
     require!("Xvfb");
-    let behaviour = Behaviour { fetch: Fetch::AfterMs(500), ..Behaviour::default() };
-    let mut stage = Stage::windows_of(&Options { count: 2, behaviour, ..Options::default() });
+    let mut stage = Stage::windows(false);
     let root = Root::new(stage.display(), &stage.config());
+    assert_eq!(send(&root, "Agent-1", "takes the focus").state, State::Submitted);
+    // It cannot ask for the text before the sender is dead.
+    stage.windows_process().stop();
     kill_sender(&root, "Agent-1", "of the dead", |sender| sender.said().contains(PASTED));
+    stage.windows_process().go_on();
     until(READY_WITHIN, "the target has fetched the dead sender's text", || {
         stage.drafts() == [(0, "of the dead".to_owned())]
     });
     next_sender_is_fine(&root, "Agent-1");
-    let arrived = stage.arrived(1);
+    let arrived = stage.arrived(2);
+    assert_eq!(arrived.unsent, ["of the dead"]);
     assert_eq!(
-        (arrived.unsent, arrived.submitted),
-        (vec!["of the dead".to_owned()], vec![vec![], vec!["the next".to_owned()]])
+        (arrived.submitted[0].as_slice(), arrived.submitted[1].as_slice()),
+        (&["takes the focus".to_owned()][..], &["the next".to_owned()][..])
     );
 }
 

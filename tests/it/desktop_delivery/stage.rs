@@ -11,6 +11,7 @@ use tests::{
     agent_windows_process::AgentWindowsProcess,
     chromium::Chromium,
     openbox::Openbox,
+    process::Process,
     text_windows::{TextBox, TextWindows, Toolkit},
     xterm::{Xterm, XtermPaste},
     xvfb::Xvfb,
@@ -228,6 +229,14 @@ impl Stage {
         let Agents::Windows(windows) = &mut self.agents else { return None };
         let (submissions, _) = windows.settle();
         Some(submissions.into_iter().map(|taken| ((taken.window, taken.text), taken.pressed_ms)).collect())
+    }
+
+    /// The process of the agents' own windows.
+    pub(crate) fn windows_process(&mut self) -> &mut Process {
+        match &mut self.agents {
+            Agents::Windows(windows) => windows.process(),
+            Agents::Terminals(_) | Agents::Texts(_) | Agents::Browser(_) => panic!("there are no own windows here"),
+        }
     }
 
     /// The browser itself.
