@@ -1,7 +1,5 @@
 //! On a Cluster, where the replica must be one of the lock's own master.
 
-use std::time::Duration;
-
 use lock_core::DistributedLockExt;
 use tests::{
     probe::{READY_WITHIN, until},
@@ -13,7 +11,6 @@ use crate::{client, counts_again_with_its_replica, key, options};
 
 /// The node that is added behind the three masters.
 const REPLICA: usize = 3;
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// What names the slot of the lock.
 const TAG: &str = "{k}";
 
@@ -33,8 +30,8 @@ async fn a_grant_counts_when_a_replica_of_its_master_has_it() {
     let mut cluster = RedisCluster::start(3, &["--cluster-node-timeout", "30000"]);
     let keeper = cluster.keeper_of(cluster.slot_of(TAG));
     cluster.add_replica_of(keeper);
-    let careful = client(&cluster.url(), ANSWER_WITHIN, 1).await;
-    let plain = client(&cluster.url(), ANSWER_WITHIN, 0).await;
+    let careful = client(&cluster.url(), 1).await;
+    let plain = client(&cluster.url(), 0).await;
     // What comes behind the first copy is sent only when the replica has said, within a second, that it has that one.
     until(READY_WITHIN, "the replica follows", || {
         cluster.nodes()[keeper].server.tell(&["INFO", "replication"]).contains("state=online")

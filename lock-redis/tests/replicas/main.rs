@@ -12,10 +12,14 @@ use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Error, Guar
 use lock_redis::{RedisConfig, RedisLock};
 use tests::process::Process;
 
+/// How long a server may take to answer. Replicas are waited for half as long: one that is there has all that time to say that it
+/// has a write, and one that is not is missed after it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(6);
+
 /// A client whose grants count when so many replicas have them.
-async fn client(url: &str, answer_within: Duration, wait_replicas: u32) -> Arc<dyn DistributedLock> {
+async fn client(url: &str, wait_replicas: u32) -> Arc<dyn DistributedLock> {
     let mut config = RedisConfig::parse(url).unwrap();
-    (config.timeout, config.wait_replicas) = (answer_within, wait_replicas);
+    (config.timeout, config.wait_replicas) = (ANSWER_WITHIN, wait_replicas);
     Arc::new(RedisLock::open(config).await.unwrap())
 }
 
@@ -35,12 +39,14 @@ async fn counts_again_with_its_replica(
     replica: &Process,
 ) -> Guard {
     replica.stop();
-    let refused = careful.acquire(&key(), &options()).await.unwrap_err();
+    // So long a lease would not end by itself meanwhile.
+    let long = options().ttl(Duration::from_secs(3600));
+    let refused = careful.acquire(&key(), &long).await.unwrap_err();
     let Error::Store { source, .. } = &refused else { panic!("{refused}") };
     let said = source.to_string();
     assert!(said.starts_with(&format!("1 replicas of {careful}")) && said.contains("0 had it in time"), "{said}");
     assert!(said.contains("`redis.wait_replicas`"), "{said}");
-    // What did not count is given back, so that others need not wait for its end.
+    // What did not count is given back, and others do not wait for its end.
     let guard = plain.acquire(&key(), &options()).await.unwrap();
     let waits = tokio::spawn(async move { careful.acquire(&key(), &options()).await.unwrap() });
     while plain.inspect(&key()).await.unwrap().queue.is_empty() {
