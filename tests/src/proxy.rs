@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::probe::{READY_WITHIN, until};
+
 /// What becomes of the bytes of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
@@ -51,6 +53,8 @@ struct Ends {
     client: TcpStream,
     server: UnixStream,
     rules: Mutex<Rules>,
+    /// What the client has sent waits.
+    waits: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +124,22 @@ impl Proxy {
         self.reset();
     }
 
+    /// Waits until what a client has sent waits; then the clients of all connections there are find them closed, and what waits may
+    /// still arrive.
+    ///
+    /// # Panics
+    /// When nothing is sent that waits.
+    pub fn hang_up(&self) {
+        let open = || self.shared.connections().iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
+        until(READY_WITHIN, "a request waits", || open().iter().any(|ends| ends.waits.load(Ordering::SeqCst)));
+        for ends in open() {
+            // Nobody is there to write to, which must not end the other direction.
+            held(&ends.rules).replies = Pass::Never;
+            // One that has gone already needs no telling.
+            let _closed = ends.client.shutdown(Shutdown::Both);
+        }
+    }
+
     fn set(&self, new_ones_too: bool, change: impl Fn(&mut Rules)) {
         // Under the lock of the connections: none is opened meanwhile by the old rules.
         let connections = self.shared.connections();
@@ -186,12 +206,12 @@ fn join(client: TcpStream, server: UnixStream, shared: &Arc<Shared>) -> std::io:
     rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO))?;
     let mut connections = shared.connections();
     let rules = Mutex::new(*held(&shared.rules));
-    let ends = Arc::new(Ends { client, server, rules });
+    let ends = Arc::new(Ends { client, server, rules, waits: AtomicBool::new(false) });
     connections.push(Arc::downgrade(&ends));
     drop(connections);
     let (up, down) = (Arc::clone(&ends), ends);
     std::thread::spawn(move || {
-        pump(&up.client, &up.server, || held(&up.rules).requests);
+        pump(&up.client, &up.server, || up.rule_of_requests());
         up.end();
     });
     std::thread::spawn(move || {
@@ -202,6 +222,13 @@ fn join(client: TcpStream, server: UnixStream, shared: &Arc<Shared>) -> std::io:
 }
 
 impl Ends {
+    /// For bytes that have come.
+    fn rule_of_requests(&self) -> Pass {
+        let rule = held(&self.rules).requests;
+        self.waits.store(rule == Pass::Later, Ordering::SeqCst);
+        rule
+    }
+
     /// Wakes both directions, which end then. A side that is closed already needs no more.
     fn end(&self) {
         let _closed = self.client.shutdown(Shutdown::Read);

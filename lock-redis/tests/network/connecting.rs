@@ -5,7 +5,7 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 use lock_core::{DistributedLock, KeyState, Moment};
 use tests::{probe::READY_WITHIN, proxy::Pass, require};
 
-use crate::site::{Site, client_with_timeout, key};
+use crate::site::{Site, key};
 
 /// How many ask at once.
 const MANY: usize = 16;
@@ -44,14 +44,13 @@ async fn who_is_not_polled_keeps_nobody_from_the_connection() {
 async fn who_is_dropped_leaves_its_attempt_to_the_others() {
     require!("redis-server", "redis-cli");
     let site = Site::open().await;
-    let far = client_with_timeout(&site.far_url(), READY_WITHIN).await;
     // A connection takes several answers: none is made before who has asked for it is gone.
     site.network.replies(Pass::After(Duration::from_millis(200)));
     site.network.reset();
     let before = site.network.connections_taken();
     let k = key();
-    drop(until_it_connects(&site, far.inspect(&k)).await);
-    answered(&far).await;
+    drop(until_it_connects(&site, site.far.inspect(&k)).await);
+    answered(&site.far).await;
     assert_eq!(site.network.connections_taken() - before, 1, "made again for the next one");
 }
 
@@ -59,11 +58,12 @@ async fn who_is_dropped_leaves_its_attempt_to_the_others() {
 async fn a_server_that_does_not_answer_is_waited_for_once_by_all() {
     require!("redis-server", "redis-cli");
     let site = Site::open().await;
+    let far = site.impatient().await;
     site.network.partition();
     let before = site.network.connections_taken();
     let asking: Vec<_> = (0..MANY)
         .map(|_| {
-            let far = Arc::clone(&site.far);
+            let far = Arc::clone(&far);
             tokio::spawn(async move { far.inspect(&key()).await })
         })
         .collect();

@@ -25,9 +25,10 @@ async fn a_copy_of_a_request_that_was_released_meanwhile_holds_nothing() {
     require!("redis-server", "redis-cli");
     let site = Site::open().await;
     site.network.requests_of_open_ones(Pass::Later);
+    let asks = acquire(&site.far, options());
+    site.network.hang_up();
     // Asked again over another connection.
-    let guard = acquire(&site.far, options()).await.unwrap();
-    guard.release().await.unwrap();
+    asks.await.unwrap().release().await.unwrap();
     let_arrive(&site);
     assert_eq!(site.state().await.holder, Holder::Free);
     assert!(site.near.try_acquire(&key(), &options()).await.unwrap().is_some());
@@ -40,6 +41,7 @@ async fn a_copy_of_a_request_that_was_withdrawn_meanwhile_stands_nowhere() {
     let holder = site.near.acquire(&key(), &options()).await.unwrap();
     site.network.requests_of_open_ones(Pass::Later);
     let waits = acquire(&site.far, options());
+    site.network.hang_up();
     site.until("it is in line", |state| (state.queue.len() == 1).then_some(())).await;
     waits.abort();
     site.until("it has left the line", |state| state.queue.is_empty().then_some(())).await;
@@ -49,19 +51,22 @@ async fn a_copy_of_a_request_that_was_withdrawn_meanwhile_stands_nowhere() {
     assert_eq!(site.state().await.holder, Holder::Free);
 }
 
-/// The first copy is run, its answer and the second copy are under way, when the lease is broken: it is over, and nobody acts
-/// under it.
+/// The first copy is run, its answer is lost and the second copy is under way, when the lease is broken: it is over, and nobody
+/// acts under it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_was_broken_before_its_taker_knew_of_it_is_not_had() {
     require!("redis-server", "redis-cli");
     let site = Site::open().await;
-    site.network.replies_of_open_ones(Pass::Never);
+    site.network.requests(Pass::Later);
+    site.network.requests_of_open_ones(Pass::Now);
+    site.network.replies_of_open_ones(Pass::ThenReset(0));
     let asks = {
         let far = Arc::clone(&site.far);
         tokio::spawn(async move { far.acquire(&key(), &options()).await })
     };
     let token = site.until("the server has granted", is_held).await;
     site.near.break_lock(&key(), FencingToken(token), false).await.unwrap();
+    site.network.requests(Pass::Now);
     let refusal = asks.await.unwrap().unwrap_err();
     let reason = match refusal {
         Error::Lost { reason, token: lost, .. } if lost.0 == token => reason,

@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use lock_core::{AcquireOptions, DistributedLock, DistributedLockExt, Guard, Holder, KeyState, Moment};
 use tests::{probe::READY_WITHIN, proxy::Proxy, redis_server::RedisServer};
 
-pub(crate) use crate::client::{client_with_timeout, key, options};
+use crate::client::client_with_timeout;
+pub(crate) use crate::client::{key, options};
 
-/// How long a client waits for an answer: what is lost is asked for again after it.
-pub(crate) const ANSWER_WITHIN: Duration = Duration::from_millis(300);
+/// How long an impatient client waits for an answer: what is lost is asked for again after it, and must be answered in as long.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
-/// A server, a network to it, and one client on each side of the network.
+/// A server, a network to it, and one client on each side of the network. Both are patient: a network that loses what they wait for
+/// must say so, by a reset.
 pub(crate) struct Site {
     pub(crate) server: RedisServer,
     pub(crate) network: Proxy,
@@ -35,9 +37,9 @@ impl Site {
         Self { server, network, far, near }
     }
 
-    /// The server's URL, through the network.
-    pub(crate) fn far_url(&self) -> String {
-        url_through(&self.network)
+    /// Another one through the network, that finds out by silence alone that an answer is lost.
+    pub(crate) async fn impatient(&self) -> Arc<dyn DistributedLock> {
+        client_with_timeout(&url_through(&self.network), ANSWER_WITHIN).await
     }
 
     pub(crate) async fn state(&self) -> KeyState {
@@ -63,7 +65,7 @@ fn url_through(network: &Proxy) -> String {
 }
 
 async fn client(url: &str) -> Arc<dyn DistributedLock> {
-    client_with_timeout(url, ANSWER_WITHIN).await
+    client_with_timeout(url, READY_WITHIN).await
 }
 
 pub(crate) fn acquire(lock: &Arc<dyn DistributedLock>, options: AcquireOptions) -> tokio::task::JoinHandle<Guard> {
