@@ -133,8 +133,8 @@ async fn two_of_three_gone_is_told_to_everybody_and_claims_nothing() {
     assert!(matches!(state, Err(Error::Store { .. })), "a minority is no answer: {state:?}");
     assert!(matches!(broken, Err(Error::Store { .. })), "{broken:?}");
     let (reason, told_at) = watch.await.unwrap();
-    let late = told_at - holder.deadline().unwrap();
-    assert!(late < Duration::from_millis(100), "told {late:?} after its deadline: {reason}");
+    assert!(told_at >= holder.deadline().unwrap(), "told before its end, which nobody has moved: {reason}");
+    assert!(holder.check().is_err());
     let token = holder.token();
     drop(holder);
     assert!(!waiter.is_finished(), "one of three grants nothing, and who waits goes on waiting");
