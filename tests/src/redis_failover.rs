@@ -10,8 +10,9 @@ use crate::redis_server::{RedisServer, free_port};
 
 /// How the Sentinel calls the master.
 pub const NAME: &str = "swarm";
-/// How long a master is silent that is taken for dead: no busy machine stops one for so long.
-const SILENCE: Duration = Duration::from_secs(1);
+/// How long a master is silent that the Sentinel takes for dead by itself: never here. It is told, so that one which a busy machine
+/// does not run for a while is not replaced before the test wants it.
+const SILENCE: Duration = Duration::from_secs(3600);
 
 /// A master with one replica, and a Sentinel that has seen both.
 #[derive(Debug)]
@@ -82,7 +83,18 @@ impl RedisFailover {
     /// When a server does not answer, or no other one takes its place.
     pub fn fail_over(&mut self) {
         self.master.kill();
+        self.replace_the_master();
         until(READY_WITHIN, "the replica is the master", || self.names_the_replica());
+    }
+
+    /// Has the Sentinel put the replica into the master's place, whether that is well or dead; it goes on by itself then.
+    ///
+    /// # Panics
+    /// When it refuses for long, as one does that has not heard of its replica lately.
+    pub fn replace_the_master(&self) {
+        until(READY_WITHIN, "the Sentinel begins a failover", || {
+            self.sentinel.ask(&["SENTINEL", "FAILOVER", NAME]).as_deref() == Some("OK")
+        });
     }
 
     /// Whether the Sentinel takes the replica for the master.

@@ -15,7 +15,10 @@ const NAME: &str = "swarm";
 const SILENCE: Duration = Duration::from_secs(30);
 
 fn url(scheme: &str, sentinel: &RedisSentinel) -> RedisConfig {
-    RedisConfig::parse(&format!("{scheme}://127.0.0.1:{}/{NAME}", sentinel.port())).unwrap()
+    let mut config = RedisConfig::parse(&format!("{scheme}://127.0.0.1:{}/{NAME}", sentinel.port())).unwrap();
+    // A Sentinel gets a quarter of it.
+    config.timeout = Duration::from_secs(60);
+    config
 }
 
 /// Waits until the Sentinel lets us in and has seen its master.

@@ -9,6 +9,8 @@ use lock_core::{
 use lock_redis::{RedisConfig, RedisLock};
 use tests::{redis_failover::RedisFailover, redis_part::RedisPart};
 
+use crate::site::TIMEOUT;
+
 /// One failover for all cases, as it takes a second or two. Its servers end with this process.
 static SITE: LazyLock<RedisFailover> = LazyLock::new(|| {
     let mut site = RedisFailover::start();
@@ -36,7 +38,8 @@ impl Harness for FailedOver {
     }
 
     fn open(address: &str) -> Arc<dyn DistributedLock> {
-        let config = RedisConfig::parse(address).unwrap();
+        let mut config = RedisConfig::parse(address).unwrap();
+        config.timeout = TIMEOUT;
         Arc::new(opened(RedisLock::open(config)))
     }
 

@@ -13,7 +13,7 @@ use tests::{
 };
 use tokio::task::JoinHandle;
 
-use crate::site::{client, verified};
+use crate::site::{TIMEOUT, client, verified};
 
 /// Those that wait through the failover.
 const WAITERS: usize = 4;
@@ -67,7 +67,7 @@ async fn a_killed_master_is_replaced_and_holder_and_line_go_on() {
     require!("redis-server", "redis-cli");
     let mut site = RedisFailover::start();
     let (holder, waiters) = held_and_replicated(&site).await;
-    site.master.kill();
+    site.fail_over();
     goes_on(holder, waiters).await;
     assert!(site.replica.tell(&["ROLE"]).starts_with("master"));
     // A client that comes now finds the new master.
@@ -80,7 +80,7 @@ async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
     require!("redis-server", "redis-cli");
     let site = RedisFailover::start();
     let (holder, waiters) = held_and_replicated(&site).await;
-    assert_eq!(site.sentinel.ask(&["SENTINEL", "FAILOVER", NAME]).as_deref(), Some("OK"));
+    site.replace_the_master();
     until(READY_WITHIN, "the old master follows", || {
         site.master.ask(&["ROLE"]).is_ok_and(|role| role.starts_with("slave"))
     });
@@ -95,7 +95,7 @@ async fn a_master_that_goes_on_is_left_as_soon_as_the_sentinel_names_another() {
     let site = RedisFailover::start();
     let (holder, waiters) = held_and_replicated(&site).await;
     assert_eq!(site.master.tell(&["ACL", "SETUSER", "default", "-replicaof", "-slaveof"]), "OK");
-    assert_eq!(site.sentinel.ask(&["SENTINEL", "FAILOVER", NAME]).as_deref(), Some("OK"));
+    site.replace_the_master();
     until(READY_WITHIN, "the Sentinel names another master", || site.names_the_replica());
     let named = Moment::now();
     // Nothing but the Sentinel tells them.
@@ -112,7 +112,9 @@ async fn no_sentinel_and_an_unknown_master_are_said() {
     require!("redis-server", "redis-cli");
     let sentinel = RedisSentinel::watch(NAME, free_port(), Duration::from_secs(5));
     let said = async |url: String| {
-        let error = RedisLock::open(RedisConfig::parse(&url).unwrap()).await.unwrap_err();
+        let mut config = RedisConfig::parse(&url).unwrap();
+        config.timeout = TIMEOUT;
+        let error = RedisLock::open(config).await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.contains("redis+sentinel://127.0.0.1:") && !source.contains("secret"), "{source}");
         source
