@@ -12,9 +12,10 @@ use tests::{
 
 use crate::{refused, says};
 
+/// A patient one: each of these servers answers.
 async fn open(server: &RedisServer) -> Arc<dyn DistributedLock> {
     let mut config = RedisConfig::parse(&server.url()).unwrap();
-    config.timeout = Duration::from_millis(500);
+    config.timeout = READY_WITHIN;
     Arc::new(RedisLock::open(config).await.unwrap())
 }
 
@@ -75,6 +76,8 @@ async fn who_holds_and_waits_bears_a_busy_server() {
     let stranger = std::thread::spawn(move || {
         redis::cmd("EVAL").arg("while true do end").arg(0).query::<()>(&mut stranger).unwrap_err();
     });
+    let is_busy = || server.ask(&["PING"]).unwrap_or_else(|refusal| refusal).contains("BUSY");
+    until(READY_WITHIN, "the server is busy", is_busy);
     // Longer than both are silent in good times.
     let busy_since = Moment::now();
     while busy_since.elapsed() < Duration::from_secs(1) {
@@ -107,9 +110,7 @@ end
 async fn a_script_of_ours_that_an_operator_ends() {
     require!("redis-server", "redis-cli");
     let server = RedisServer::start_with(&["--lua-time-limit", "1"]);
-    let mut config = RedisConfig::parse(&server.url()).unwrap();
-    config.timeout = READY_WITHIN;
-    let lock: Arc<dyn DistributedLock> = Arc::new(RedisLock::open(config).await.unwrap());
+    let lock = open(&server).await;
     let mut operator = connection(&server);
     let asked = "{\"class\":2,\"number\":\"1\",\"owner\":\"\",\"since\":\"1\"}";
     let mut fill = redis::cmd("EVAL");
