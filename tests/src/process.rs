@@ -163,14 +163,30 @@ impl Process {
 
     /// SIGSTOP to the child alone; returns once it has stopped.
     pub fn stop(&self) {
-        assert!(self.runs(), "{} is gone and cannot be stopped", self.name);
-        sigstop(self.pid());
+        assert!(self.stop_if_it_runs(), "{} is gone and cannot be stopped", self.name);
+    }
+
+    /// As [`Process::stop`], where it may end by itself just then; gives whether it is stopped.
+    pub fn stop_if_it_runs(&self) -> bool {
+        // One that ends in between is not reaped: it has its id, and takes the signal.
+        self.runs() && {
+            sigstop(self.pid());
+            self.runs()
+        }
     }
 
     /// SIGCONT to the child alone.
     pub fn go_on(&self) {
-        assert!(self.runs(), "{} is gone and cannot go on", self.name);
-        sigcont(self.pid());
+        assert!(self.go_on_if_it_runs(), "{} is gone and cannot go on", self.name);
+    }
+
+    /// As [`Process::go_on`], where it may have ended by itself; gives whether it was there to be told.
+    pub fn go_on_if_it_runs(&self) -> bool {
+        let runs = self.runs();
+        if runs {
+            sigcont(self.pid());
+        }
+        runs
     }
 
     fn next_line(&self, deadline: Instant) -> Result<String, RecvTimeoutError> {

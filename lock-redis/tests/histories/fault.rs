@@ -145,7 +145,7 @@ impl Site {
                 member.killed = true;
                 member.process.kill();
             }
-            Fault::StopSender(sender) => self.signal_sender(sender, tests::process::Process::stop),
+            Fault::StopSender(sender) => _ = self.crowd.members[sender].process.stop_if_it_runs(),
             Fault::SetClock(sender, seconds_ahead) => self.clocks[sender].set(seconds_ahead),
             Fault::RestartServer => self.server.kill(),
             Fault::StopServer => self.server.process().stop(),
@@ -161,7 +161,7 @@ impl Site {
     pub(crate) fn end(&mut self, fault: Fault, began: Moment) {
         match fault {
             Fault::Network(network, fault) => fault.end(&self.networks[network]),
-            Fault::StopSender(sender) => self.signal_sender(sender, tests::process::Process::go_on),
+            Fault::StopSender(sender) => _ = self.crowd.members[sender].process.go_on_if_it_runs(),
             Fault::RestartServer => {
                 self.server.start_again();
                 if !self.persists {
@@ -184,14 +184,6 @@ impl Site {
             Subject::Sender(stopped) | Subject::Clock(stopped) => *sender == stopped,
         };
         self.excuses.silences.extend((0..SENDERS).filter(concerned).map(|sender| (sender, span)));
-    }
-
-    /// To a sender that still has turns to take.
-    fn signal_sender(&self, sender: usize, signal: impl FnOnce(&tests::process::Process)) {
-        let process = &self.crowd.members[sender].process;
-        if process.runs() {
-            signal(process);
-        }
     }
 
     fn sleep(&mut self, span: Duration) {

@@ -85,8 +85,7 @@ impl Site {
                 self.crowd.members[sender].killed = true;
                 self.crowd.members[sender].process.kill();
             }
-            Fault::StopSender(sender) if self.crowd.members[sender].process.runs() => {
-                self.crowd.members[sender].process.stop();
+            Fault::StopSender(sender) if self.crowd.members[sender].process.stop_if_it_runs() => {
                 std::thread::sleep(span);
                 self.crowd.members[sender].process.go_on();
                 self.excuses.silences.push((sender, Span { from: began, to: Moment::now() }));

@@ -98,10 +98,7 @@ impl Site {
                 member.killed = true;
                 member.process.kill();
             }
-            Fault::StopSender(sender) if self.crowd.members[sender].process.runs() => {
-                self.crowd.members[sender].process.stop();
-            }
-            Fault::StopSender(_) => {}
+            Fault::StopSender(sender) => _ = self.crowd.members[sender].process.stop_if_it_runs(),
         }
     }
 
@@ -110,10 +107,8 @@ impl Site {
             Fault::Restart(at) => self.quorum.server(at).start_again(),
             Fault::Hang(at) => self.quorum.server(at).process().go_on(),
             Fault::Network(at, fault) => fault.end(&self.networks[at]),
-            Fault::StopSender(sender) if self.crowd.members[sender].process.runs() => {
-                self.crowd.members[sender].process.go_on();
-            }
-            Fault::Flush(_) | Fault::KillSender(_) | Fault::StopSender(_) => {}
+            Fault::StopSender(sender) => _ = self.crowd.members[sender].process.go_on_if_it_runs(),
+            Fault::Flush(_) | Fault::KillSender(_) => {}
         }
     }
 
