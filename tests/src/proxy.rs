@@ -320,4 +320,19 @@ mod tests {
         proxy.heal();
         assert_eq!(ask(&proxy, long).unwrap(), b"+PONG\r\n");
     }
+
+    #[test]
+    fn what_waits_arrives_although_its_client_was_hung_up_on() {
+        crate::require!("redis-server", "redis-cli");
+        let server = RedisServer::start();
+        let proxy = Proxy::to(&server.socket());
+        proxy.requests(Pass::Later);
+        let mut client = TcpStream::connect(("127.0.0.1", proxy.port())).unwrap();
+        client.write_all(b"SET k v\r\n").unwrap();
+        proxy.hang_up();
+        assert_eq!(client.read(&mut [0; 8]).unwrap(), 0, "the client finds it closed");
+        assert_eq!(server.tell(&["GET", "k"]), "");
+        proxy.requests(Pass::Now);
+        until(READY_WITHIN, "it arrives", || server.tell(&["GET", "k"]) == "v");
+    }
 }
