@@ -115,10 +115,7 @@ fn who_holds_a_gate_is_named_to_senders_with_another_store_or_root() {
     let same_store = no_lock(scene.send(1, &scene.redis.url(), "Agent-2", "x", &short));
     assert!(same_store.contains("`desktop/") && same_store.contains(&pid), "{same_store}");
     let same_root = no_lock(scene.send(0, "file", "Agent-2", "x", &short));
-    assert!(
-        same_root.contains("no lock on `messaging_pyautogui` within 0.5 s") && same_root.contains(&pid),
-        "{same_root}"
-    );
+    assert!(same_root.contains("no lock on `messaging_pyautogui` within ") && same_root.contains(&pid), "{same_root}");
     let other_root = no_lock(scene.send(1, "file", "Agent-2", "x", &short));
     assert!(other_root.contains(&format!("no lock on {display}")) && other_root.contains(&pid), "{other_root}");
     // Nothing of those who gave up is left: not the locks that they had on the way.
@@ -170,18 +167,26 @@ fn the_loss_of_any_gate_stops_the_delivery_before_enter() {
         |scene| scene.redis.process().stop(),
         |scene| std::fs::remove_dir_all(scene.roots[0].path().join("runtime/locks")).expect("the locks go"),
     ];
-    for lose in losses {
-        let mut scene = Scene::with(2500, "lock.ttl = \"2s\"\nredis.timeout = \"200ms\"\n");
-        let mut sender = scene.paused_sender();
-        lose(&mut scene);
-        let receipt: Value = sender.expect_line("its receipt", |line| serde_json::from_str(line).ok());
-        assert_eq!(sender.wait(READY_WITHIN).code(), Some(5), "{receipt}");
-        assert_eq!(
-            (&receipt["state"], &receipt["reason"]["code"]),
-            (&"uncertain".into(), &"lease_lost".into()),
-            "{receipt}"
-        );
-        assert_eq!(scene.stage.drafts(), [(0, "paused".to_owned())], "no Enter was pressed");
-        assert_eq!(scene.roots[0].history().last().map(|last| last.state), Some(State::Uncertain));
-    }
+    // Each takes the time of the pause.
+    std::thread::scope(|threads| {
+        for lose in losses {
+            threads.spawn(move || is_lost_before_enter(lose));
+        }
+    });
+}
+
+fn is_lost_before_enter(lose: fn(&mut Scene)) {
+    // The lease of a server that has stopped ends well inside the pause before Enter.
+    let mut scene = Scene::with(8000, "lock.ttl = \"2s\"\n");
+    let mut sender = scene.paused_sender();
+    lose(&mut scene);
+    let receipt: Value = sender.expect_line("its receipt", |line| serde_json::from_str(line).ok());
+    assert_eq!(sender.wait(READY_WITHIN).code(), Some(5), "{receipt}");
+    assert_eq!(
+        (&receipt["state"], &receipt["reason"]["code"]),
+        (&"uncertain".into(), &"lease_lost".into()),
+        "{receipt}"
+    );
+    assert_eq!(scene.stage.drafts(), [(0, "paused".to_owned())], "no Enter was pressed");
+    assert_eq!(scene.roots[0].history().last().map(|last| last.state), Some(State::Uncertain));
 }
