@@ -84,6 +84,13 @@ fn the_keeper_of_the_clipboard_has_no_secret_of_the_lock_store() {
     require!("Xvfb");
     let xvfb = Xvfb::start();
     let windows = AgentWindowsProcess::start(xvfb.display(), &Options { count: 1, ..Options::default() });
+    // The keeper serves for ever what somebody had copied before; where nobody had, it gives the clipboard up.
+    let _copied = clipboard::ClipboardOwner::own(
+        xvfb.display(),
+        clipboard::Selection::Clipboard,
+        "copied before",
+        clipboard::Answer::Whole,
+    );
     let case = Case::new(["--backend", "file", "send", "-a", "Agent-1", "-m", "text"]).config(&config(&windows));
     let case = case.env("DISPLAY", xvfb.display()).env("TALKSTICK__LOCK__BACKEND", "redis://user:secret-word@host");
     let case = case.env("TALKSTICK_REDIS_PASSWORD", "secret-word");
