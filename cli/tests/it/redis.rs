@@ -9,8 +9,9 @@ use tests::{
 
 use crate::run_fixture::{Home, Running, is_alive, json, text, until};
 
-/// The lease of the runs that lose it.
-const TTL: Duration = Duration::from_secs(2);
+/// The lease of the runs that lose it, and the half of it that their command has for its end.
+const TTL: Duration = Duration::from_secs(10);
+const LEASE: [&str; 4] = ["--ttl", "10s", "--grace", "5s"];
 
 /// A home whose locks are on a server of its own.
 struct Shared {
@@ -25,14 +26,13 @@ impl Shared {
 
     fn start_with(options: &[&str]) -> Self {
         let (home, server) = (Home::new(), RedisServer::start_with(options));
-        // A server that is not there any more need not be waited for.
-        home.write("talkstick.toml", &format!("lock.backend = \"{}\"\nredis.timeout = \"200ms\"\n", server.url()));
+        home.write("talkstick.toml", &format!("lock.backend = \"{}\"\n", server.url()));
         Self { home, server }
     }
 
-    /// `run k` with a short lease, left running; gives the process of its command.
+    /// `run k`, left running; gives the process of its command.
     fn start_run(&self) -> (Running, Pid) {
-        let run = self.home.start(&["--ttl", "2s", "--grace", "200ms"], "echo $$ > child; exec sleep 60");
+        let run = self.home.start(&LEASE, "echo $$ > child; exec sleep 60");
         (run, self.home.until_pid("child"))
     }
 
@@ -103,7 +103,7 @@ fn a_partition_ends_the_command_inside_the_lease() {
     let shared = Shared::start();
     let network = Proxy::to(&shared.server.socket());
     let url = format!("redis://127.0.0.1:{}", network.port());
-    shared.home.write("talkstick.toml", &format!("lock.backend = \"{url}\"\nredis.timeout = \"200ms\"\n"));
+    shared.home.write("talkstick.toml", &format!("lock.backend = \"{url}\"\n"));
     let (run, child) = shared.start_run();
     let began = Instant::now();
     network.partition();
