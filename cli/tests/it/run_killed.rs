@@ -1,7 +1,5 @@
 //! `run` itself is killed or stopped.
 
-use std::time::{Duration, Instant};
-
 use lock_core::Holder;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -55,31 +53,28 @@ fn a_dead_run_is_shown_as_dead_while_its_command_is_ended(home: &Home) {
     until("the lock is free", || home.state().holder == Holder::Free);
 }
 
-/// What ends at TERM costs the line no grace.
+/// What ends at TERM costs the line no grace, which would be longer than the test waits.
 fn a_killed_run_costs_the_line_what_its_child_needs_to_end(home: &Home) {
-    let mut run = home.start(&["--grace", "20s"], "echo $$ > child; exec sleep 60");
+    let mut run = home.start(&["--grace", "10m"], "echo $$ > child; exec sleep 60");
     home.until_pid("child");
-    let cost = cost_of_a_death(home, &mut run);
-    assert!(cost < Duration::from_secs(5), "{cost:?}");
+    the_next_goes_on_after_the_death_of(home, &mut run);
 }
 
+/// Of its own lease: the configured one would be longer than the test waits.
 fn a_killed_run_costs_the_line_a_lease_at_most(home: &Home) {
+    home.write("talkstick.toml", &(home.read("talkstick.toml") + "lock.ttl = \"10m\"\n"));
     let mut run = home.start(&["--ttl", "2s", "--grace", "200ms"], "echo > held; exec sleep 60");
     home.until_written("held");
-    let cost = cost_of_a_death(home, &mut run);
-    // The lease, and as long again for a machine that is busy; the default ttl would show.
-    assert!(cost < Duration::from_secs(4), "{cost:?}");
+    the_next_goes_on_after_the_death_of(home, &mut run);
 }
 
-/// Kills a holder behind which another run waits; how long until that one is done.
-fn cost_of_a_death(home: &Home, holder: &mut Running) -> Duration {
-    let mut next = home.start(&["-w", "60"], "true");
+/// Kills a holder behind which another run waits, and waits for that one's end.
+fn the_next_goes_on_after_the_death_of(home: &Home, holder: &mut Running) {
+    let mut next = home.start(&["-w", "10m"], "true");
     home.until_waiting(1);
-    let killed = Instant::now();
     holder.signal(Signal::KILL);
     holder.end();
     assert_eq!(next.end().code(), Some(0));
-    killed.elapsed()
 }
 
 fn a_run_killed_while_it_waits_leaves_nothing(home: &Home) {
@@ -99,6 +94,7 @@ fn a_stopped_run_keeps_the_lock(home: &Home) {
     let mut run = home.start(&[], "echo > held; until [ -e stop ]; do sleep 0.01; done; exit 8");
     home.until_written("held");
     run.signal(Signal::STOP);
+    until("run is stopped", || is_stopped(run.pid()));
     home.write("stop", "");
     for _ in 0..3 {
         let refused = home.run(&["-w", "0.1"], "true");

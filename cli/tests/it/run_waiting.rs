@@ -95,7 +95,8 @@ fn term_int_hup_and_quit_end_the_wait_and_leave_the_line(home: &Home) {
 
 fn a_killed_waiter_is_no_obstacle(home: &Home) {
     let mut holder = holder(home);
-    let mut first = home.start(&["-w", "60"], "echo must not run");
+    // A store that does not see its death offers it the lock for two seconds; its lease would be longer than the test waits.
+    let mut first = home.start(&["-w", "60", "--ttl", "10m"], "echo must not run");
     home.until_waiting(1);
     let mut second = home.start(&["-w", "60"], "true");
     home.until_waiting(2);
@@ -103,10 +104,7 @@ fn a_killed_waiter_is_no_obstacle(home: &Home) {
     first.end();
     holder.signal(Signal::TERM);
     holder.end();
-    let freed = Instant::now();
     assert_eq!(second.end().code(), Some(0));
-    // A store that does not see its death offers it the lock for two seconds.
-    assert!(freed.elapsed() < Duration::from_secs(4), "{:?}", freed.elapsed());
 }
 
 fn a_dead_holder_is_never_named(home: &Home) {
