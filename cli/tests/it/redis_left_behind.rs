@@ -155,7 +155,8 @@ on_one_server_and_on_a_quorum! {
 fn a_lease_that_too_few_replicas_have_is_given_back_by_the_end() {
     require!("redis-server", "redis-cli");
     let remote = Remote::one();
-    remote.configure("redis.wait_replicas = 1\nredis.timeout = \"1s\"\n");
+    // The lease is looked for while its replicas are waited for.
+    remote.configure("redis.wait_replicas = 1\nredis.timeout = \"5s\"\n");
     let run = remote.home.start(&[], "echo must not run");
     until("the server has recorded the lease", || !remote.held().is_empty());
     remote.be_late();
