@@ -262,9 +262,9 @@ fn a_stale_inherited_lease_is_said_and_gives_no_right() {
     );
 }
 
-/// The same configuration with a profile whose fetch must come soon.
+/// The same configuration, where the fetch of the first agent must come soon.
 fn impatient(config: &str) -> String {
-    let config = config.replace("surface = ", "profile = \"impatient\"\nsurface = ");
+    let config = config.replacen("surface = ", "profile = \"impatient\"\nsurface = ", 1);
     format!("{config}[profiles.impatient]\nfetch_timeout_ms = 200\n")
 }
 
