@@ -51,7 +51,7 @@ t.type("echo status=$?\r")
 t.expect("status=130\r\n")
 
 # ^C while waiting ends the wait.
-t.type("$T -- sleep 60 & sleep 0.5\r")
+t.type("$T -- sh -c 'echo > holds; exec sleep 60' & until [ -e holds ]; do sleep 0.01; done\r")
 t.expect("ready> ")
 t.type("$T -w 600 -- true\r")
 t.expect("waiting for")
