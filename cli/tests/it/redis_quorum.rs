@@ -36,7 +36,7 @@ fn a_quorum_is_used_by_every_command() {
     assert_eq!((next.status.code(), text(&next.stdout).as_str()), (Some(0), "next\n"), "{}", text(&next.stderr));
     let demo = ["--json", "demo", "--yes", "--surface", "simulated", "--scenario", "3x2"];
     let demo = home.talkstick(&demo).output().unwrap();
-    assert_eq!(demo.status.code(), Some(0), "{}", text(&demo.stderr));
+    assert_eq!(demo.status.code(), Some(0), "{}{}", text(&demo.stdout), text(&demo.stderr));
     // A minority is no answer, and nothing runs.
     quorum.server(2).kill();
     let refused = home.run(&[], "echo ran");

@@ -65,12 +65,15 @@ async fn send_one(
     options: &SendOptions,
 ) -> Result<Said, CommandError> {
     let (message, _) = Message::new(&planned.text).map_err(|error| CommandError::usage(error.to_string()))?;
+    let ordered = deliverer.locks().gates().next().is_some_and(|gate| gate.lock.capabilities().ordered);
     let asked_ns = Moment::now().since_boot_ns();
     let (ticket, problem) = match deliverer.send(&message, agent, options).await {
         Ok(receipt) if receipt.state == State::Submitted => (receipt.ticket, None),
         Ok(receipt) => (receipt.ticket, Some(receipt.to_string())),
         Err(error) => (None, Some(crate::error::chain(&error))),
     };
+    // Where the lock promises no order, a ticket's number is no promise either.
+    let ticket = ticket.filter(|_| ordered);
     Ok(Said::Message { number: planned.number, asked_ns, ticket, problem })
 }
 
