@@ -21,6 +21,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Pause between two tries to withdraw from a store that does not answer.
 const WITHDRAW_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
+/// And for how long at most: whoever asks a store that is away again and again leaves one withdrawal each time.
+const WITHDRAW_AGAIN_FOR: Duration = Duration::from_secs(60);
+
 /// Comfort over [`DistributedLock`]: the way to a [`Guard`].
 #[async_trait]
 pub trait DistributedLockExt {
@@ -30,7 +33,8 @@ pub trait DistributedLockExt {
     ///
     /// # Errors
     /// [`Error::TimedOut`] names holder, queue and place; any other error means that the state is unknown. In either
-    /// case nothing is held and no ticket is left, or the store is told so as soon as it can be reached, while it remembers them.
+    /// case nothing is held and no ticket is left, or the store is told so as soon as it can be reached (within the
+    /// ttl, and a minute at most).
     ///
     /// # Cancel safety
     /// May be dropped at any point: no ticket, no lease and no lost wake-up is left behind, also when the grant is
@@ -99,8 +103,8 @@ async fn stand_in_line(
     let began = Moment::now();
     let secret = Secret::random().map_err(|e| Error::Config(format!("no random source: {e}")))?;
     let request = new_request(lock, key, options, &secret)?;
-    let (lasts, id) = (options.ttl, request.id);
-    let mut pending = Pending { lock: Arc::clone(lock), key: key.clone(), request: id, lasts, armed: true };
+    let (ttl, id) = (options.ttl, request.id);
+    let mut pending = Pending { lock: Arc::clone(lock), key: key.clone(), request: id, ttl, armed: true };
     emit(options.observer.as_ref(), LockEvent::Requested { key: key.clone() });
     let lease = match answered(lock, key, Operation::Enter, deadline, lock.enter(key, &request)).await? {
         Entered::Granted(lease) => lease,
@@ -145,8 +149,8 @@ struct Pending {
     lock: Arc<dyn DistributedLock>,
     key: LockKey,
     request: RequestId,
-    /// How long a store that expires remembers it unasked.
-    lasts: Duration,
+    /// Its ttl: for how long it is withdrawn again from a store that expires and does not answer.
+    ttl: Duration,
     armed: bool,
 }
 
@@ -156,11 +160,12 @@ impl Drop for Pending {
             return;
         }
         let (lock, key, request) = (Arc::clone(&self.lock), self.key.clone(), self.request);
-        let until = Moment::now() + self.lasts;
+        let until = Moment::now() + self.ttl.min(WITHDRAW_AGAIN_FOR);
         finish(async move {
             let Err(error) = lock.withdraw(&key, request).await else { return };
             let expires = lock.capabilities().expires;
-            tracing::error!(%error, source = ?std::error::Error::source(&error), again = expires, "a ticket could not be withdrawn");
+            let source = std::error::Error::source(&error);
+            tracing::error!(%error, ?source, again = expires, "a ticket could not be withdrawn");
             // Not among what `drained` waits for: the store may be away for good.
             if expires && let Err(error) = background::spawn(withdraw_again(lock, key, request, until)) {
                 tracing::error!(%error, "a withdrawal could not be tried again");
@@ -170,7 +175,7 @@ impl Drop for Pending {
 }
 
 /// A request may lie in the socket of a store that hangs, and be granted to nobody when that goes on: it is withdrawn as soon as
-/// the store answers, unless it has ended there by itself.
+/// the store answers, if that is before `until`.
 async fn withdraw_again(lock: Arc<dyn DistributedLock>, key: LockKey, request: RequestId, until: Moment) {
     while !until.is_past() {
         if background::sleep_until(Moment::now() + WITHDRAW_AGAIN_AFTER).await.is_err() {

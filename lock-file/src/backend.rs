@@ -216,14 +216,16 @@ impl Key {
         if !entering && !self.table().tickets.contains_key(&request) {
             return Ok(());
         }
-        self.in_section(move |section| section.withdraw(request)).await
+        let left = self.in_section(move |section| section.withdraw(request)).await;
+        left.inspect_err(|_| self.abandon(request))
     }
 
     fn withdraw_now(&self, request: RequestId) -> Result<(), Trouble> {
         if self.let_go(request, None) {
             return Ok(());
         }
-        self.section()?.withdraw(request)
+        let left = self.section().and_then(|mut section| section.withdraw(request));
+        left.inspect_err(|_| self.abandon(request))
     }
 
     async fn held_under(self: &Arc<Self>, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
@@ -242,5 +244,30 @@ impl Key {
             return Ok(Broken::NotHolder);
         }
         self.in_section(move |section| section.break_lease(token, kill)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lock_core::background;
+
+    use super::*;
+    use crate::testing::{key, request};
+
+    #[test]
+    fn a_request_that_cannot_be_withdrawn_is_not_in_line_when_the_files_are_there_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (locks, aside) = (folder.path().join("locks"), folder.path().join("aside"));
+        let [holder, waiter] = [1, 2].map(|process| key(&locks, process));
+        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
+        // No thread of its own: the test does what it would.
+        waiter.table().starting = true;
+        assert!(matches!(waiter.section().unwrap().enter(&request(2)).unwrap(), Entered::Queued(..)));
+        std::fs::rename(&locks, &aside).unwrap();
+        std::fs::write(&locks, "").unwrap();
+        assert!(background::handle().unwrap().block_on(waiter.withdraw(RequestId(2))).is_err(), "the folder is gone");
+        std::fs::remove_file(&locks).unwrap();
+        std::fs::rename(&aside, &locks).unwrap();
+        assert!(waiter.section().unwrap().line().unwrap().entries().is_empty());
     }
 }

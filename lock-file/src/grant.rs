@@ -239,6 +239,13 @@ impl Key {
         Ok(HeldLease { lease, record, gate: gate.id, files: Arc::clone(files) })
     }
 
+    /// Ends a request where its files cannot be reached, whatever becomes of it right now: else it would be put back in line when
+    /// they are there again. The ticket goes first: a grant that finds none is given back, and one that came before is let go of.
+    pub(crate) fn abandon(&self, request: RequestId) {
+        self.table().tickets.remove(&request);
+        self.let_go(request, None);
+    }
+
     /// Lets go of a lease of this process; `false` when there is none such. No section: the gate is ours until here.
     pub(crate) fn let_go(&self, request: RequestId, token: Option<FencingToken>) -> bool {
         let mut table = self.table();

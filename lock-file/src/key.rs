@@ -116,10 +116,13 @@ impl Key {
         Ok(opened)
     }
 
-    /// Whether no files are open, or not provably those that their paths name.
-    pub(crate) fn lost_its_files(&self) -> bool {
+    /// Whether no files are open, or not provably those that their paths name, or other ones than `before`: what failed since
+    /// then may have failed for that.
+    pub(crate) fn lost_its_files(&self, before: Option<&Arc<KeyFiles>>) -> bool {
         let are_there = |files: &KeyFiles| Ok::<_, Trouble>(files.are_in_place()? && files.has_its_waiters()?);
-        self.files().is_none_or(|files| !matches!(are_there(&files), Ok(true)))
+        let files = self.files();
+        files.as_ref().map(Arc::as_ptr) != before.map(Arc::as_ptr)
+            || files.is_none_or(|files| !matches!(are_there(&files), Ok(true)))
     }
 
     /// The paths name other files now, or none.

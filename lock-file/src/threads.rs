@@ -47,14 +47,15 @@ impl Section<'_> {
 fn run(key: &Arc<Key>) {
     let mut replaced = 0..REPLACED_MAX;
     loop {
+        let files = key.files();
         match sleeper::step(key) {
             Ok(true) => {}
             Ok(false) if key.park() => {}
             Ok(false) => return,
             // Deleted or replaced in the middle of a step: the next one opens them anew.
-            Err(_) if key.lost_its_files() && replaced.next().is_some() => {}
+            Err(_) if key.lost_its_files(files.as_ref()) && replaced.next().is_some() => {}
             // The tasks look now and then, and start another one, or say that the files are gone for good.
-            Err(trouble) if key.lost_its_files() => {
+            Err(trouble) if key.lost_its_files(files.as_ref()) => {
                 tracing::debug!(key = %key.name, error = %trouble, "the files are being deleted");
                 key.table().starting = false;
                 return;

@@ -46,6 +46,7 @@ impl Key {
             if until.is_past() {
                 return self.still_queued(ticket.request);
             }
+            let files = self.files();
             let seen_to = match watch.found() {
                 Ok(None) => {
                     ring.notified().await;
@@ -55,9 +56,14 @@ impl Key {
                 Err(trouble) => Err(trouble),
             };
             match seen_to {
-                Ok(look_at) => watch.start(look_at)?,
+                Ok(look_at) => {
+                    files_gone_since = None;
+                    watch.start(look_at)?;
+                }
                 // Whoever deletes them has not come to their end; then the next look makes them anew.
-                Err(_) if self.lost_its_files() && is_brief(&mut files_gone_since) => watch.start(None)?,
+                Err(_) if self.lost_its_files(files.as_ref()) && is_brief(&mut files_gone_since) => {
+                    watch.start(None)?
+                }
                 Err(trouble) => return Err(trouble),
             }
         }

@@ -12,7 +12,7 @@
 //!    |  watch socket: "grab begins", "grab ends"               |   |
 //!    v                                                         |   |
 //!  keeper: main thread -- owns the selections, serves, saves --+   |
-//!          watchdog thread -- ends the sender's X connection -----+
+//!          watchdog thread -- ends the sender's X connection ------+
 //! ```
 //!
 //! There is one keeper per display and user: it holds a kernel lock on a file beside its socket. It is started by the
