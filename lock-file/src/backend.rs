@@ -217,7 +217,7 @@ impl Key {
             return Ok(());
         }
         let left = self.in_section(move |section| section.withdraw(request)).await;
-        left.inspect_err(|_| self.abandon(request))
+        self.unless_left(request, left)
     }
 
     fn withdraw_now(&self, request: RequestId) -> Result<(), Trouble> {
@@ -225,7 +225,15 @@ impl Key {
             return Ok(());
         }
         let left = self.section().and_then(|mut section| section.withdraw(request));
-        left.inspect_err(|_| self.abandon(request))
+        self.unless_left(request, left)
+    }
+
+    /// Where the files could not be reached, the request would be put back in line when they are there again.
+    fn unless_left(&self, request: RequestId, left: Result<(), Trouble>) -> Result<(), Trouble> {
+        if left.is_err() {
+            self.abandon(request);
+        }
+        left
     }
 
     async fn held_under(self: &Arc<Self>, secret: SecretHash) -> Result<Option<FencingToken>, Trouble> {
@@ -252,17 +260,15 @@ mod tests {
     use lock_core::background;
 
     use super::*;
-    use crate::testing::{key, request};
+    use crate::testing::{holds, key, waits};
 
     #[test]
     fn a_request_that_cannot_be_withdrawn_is_not_in_line_when_the_files_are_there_again() {
         let folder = tempfile::tempdir().unwrap();
         let (locks, aside) = (folder.path().join("locks"), folder.path().join("aside"));
         let [holder, waiter] = [1, 2].map(|process| key(&locks, process));
-        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
-        // No thread of its own: the test does what it would.
-        waiter.table().starting = true;
-        assert!(matches!(waiter.section().unwrap().enter(&request(2)).unwrap(), Entered::Queued(..)));
+        holds(&holder, 1);
+        waits(&waiter, 2);
         std::fs::rename(&locks, &aside).unwrap();
         std::fs::write(&locks, "").unwrap();
         assert!(background::handle().unwrap().block_on(waiter.withdraw(RequestId(2))).is_err(), "the folder is gone");

@@ -108,9 +108,7 @@ impl Section<'_> {
 
     /// Ends a request whatever became of it meanwhile: granted or waiting.
     pub(crate) fn withdraw(&mut self, request: RequestId) -> Result<(), Trouble> {
-        // First, for a grant needs no section: one that finds no ticket is given back, and one that came before is let go of.
-        self.key.table().tickets.remove(&request);
-        if self.key.let_go(request, None) { Ok(()) } else { self.leave(request) }
+        if self.key.abandon(request) { Ok(()) } else { self.leave(request) }
     }
 
     /// Takes a ticket of ours out of the line; nothing where it is not in it.
@@ -239,11 +237,12 @@ impl Key {
         Ok(HeldLease { lease, record, gate: gate.id, files: Arc::clone(files) })
     }
 
-    /// Ends a request where its files cannot be reached, whatever becomes of it right now: else it would be put back in line when
-    /// they are there again. The ticket goes first: a grant that finds none is given back, and one that came before is let go of.
-    pub(crate) fn abandon(&self, request: RequestId) {
+    /// Ends a request in this process, whatever becomes of it right now; whether it was granted. The ticket goes first, for a grant
+    /// needs no section: one that finds none is given back, and one that came before is let go of. What stands in the line of a
+    /// request that waited is left there.
+    pub(crate) fn abandon(&self, request: RequestId) -> bool {
         self.table().tickets.remove(&request);
-        self.let_go(request, None);
+        self.let_go(request, None)
     }
 
     /// Lets go of a lease of this process; `false` when there is none such. No section: the gate is ours until here.
@@ -290,24 +289,27 @@ fn let_go_of(held: &HeldLease) {
 mod tests {
     use std::{sync::Barrier, thread};
 
-    use lock_core::Entered;
+    use lock_core::{Entered, Ticket};
 
     use super::*;
-    use crate::testing::{key, request};
+    use crate::testing::{holds, key, request, waits};
 
-    /// A ticket of `a` that waited for `b`, was granted, and still stands in the line; and its number.
-    fn granted_and_not_settled(a: &Arc<Key>, b: &Arc<Key>) -> (RequestId, u64) {
-        let (theirs, ours) = (request(1), request(2));
-        assert!(matches!(b.section().unwrap().enter(&theirs).unwrap(), Entered::Granted(_)));
-        // No thread of its own: the test does what it would.
-        a.table().starting = true;
-        let Entered::Queued(ticket, _) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is held") };
-        assert!(b.let_go(theirs.id, None));
+    /// A ticket of `a` that waited for `b`, which has let go; and the gate, locked for it.
+    fn at_its_turn(a: &Key, b: &Key, [theirs, ours]: [u128; 2]) -> (Arc<KeyFiles>, Gate, Ticket) {
+        holds(b, theirs);
+        let ticket = waits(a, ours);
+        assert!(b.let_go(RequestId(theirs), None));
         let files = a.files().unwrap();
         let gate = files.open_gate().unwrap();
         assert!(flock::try_exclusive(&gate.file).unwrap());
-        assert_eq!(a.grant_waiting(&files, gate, ticket.number).unwrap(), Some(ours.id));
-        (ours.id, ticket.number)
+        (files, gate, ticket)
+    }
+
+    /// A ticket of `a` that waited for `b`, was granted, and still stands in the line; and its number.
+    fn granted_and_not_settled(a: &Key, b: &Key) -> (RequestId, u64) {
+        let (files, gate, ticket) = at_its_turn(a, b, [1, 2]);
+        assert_eq!(a.grant_waiting(&files, gate, ticket.number).unwrap(), Some(ticket.request));
+        (ticket.request, ticket.number)
     }
 
     /// Its process was stopped, or not scheduled, between the grant and the line. Nobody holds and nobody waits.
@@ -332,15 +334,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [a, b] = [1, 2].map(|process| key(folder.path(), process));
         for round in 0..2000 {
-            let (theirs, ours) = (request(2 * round + 1), request(2 * round + 2));
-            let Entered::Granted(_) = b.section().unwrap().enter(&theirs).unwrap() else { panic!("it is free") };
-            // No thread of its own: the test does what it would.
-            a.table().starting = true;
-            let Entered::Queued(ticket, _) = a.section().unwrap().enter(&ours).unwrap() else { panic!("it is held") };
-            assert!(b.let_go(theirs.id, None));
-            let files = a.files().unwrap();
-            let gate = files.open_gate().unwrap();
-            assert!(flock::try_exclusive(&gate.file).unwrap());
+            let (files, gate, ticket) = at_its_turn(&a, &b, [2 * round + 1, 2 * round + 2]);
             let mut section = a.section().unwrap();
             let at_once = Barrier::new(2);
             thread::scope(|scope| {
@@ -349,10 +343,10 @@ mod tests {
                     a.grant_waiting(&files, gate, ticket.number).unwrap()
                 });
                 at_once.wait();
-                section.withdraw(ours.id).unwrap();
+                section.withdraw(ticket.request).unwrap();
             });
             drop(section);
-            a.settle(ours.id).unwrap();
+            a.settle(ticket.request).unwrap();
             assert!(a.table().leases.is_empty(), "round {round}: nobody will ever let go of it");
         }
     }

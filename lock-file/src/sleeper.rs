@@ -240,24 +240,13 @@ fn next_of_ours(key: &Key, files: &KeyFiles, gate: &Gate) -> Result<Option<u64>,
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use lock_core::{Entered, Ticket, turn::InLine};
 
     use super::*;
     use crate::{
         entry::Rest,
-        testing::{key, request},
+        testing::{holds, key, request, waits},
     };
-
-    fn waits(key: &Arc<Key>, id: u128) -> Ticket {
-        // No thread of its own: the test does what it would.
-        key.table().starting = true;
-        match key.section().unwrap().enter(&request(id)).unwrap() {
-            Entered::Queued(ticket, _) => ticket,
-            Entered::Granted(_) => panic!("it is held"),
-        }
-    }
 
     /// The line as it was read while this ticket's process was stopped.
     fn with_stopped(section: &mut Section<'_>, ticket: &Ticket) -> Line {
@@ -277,7 +266,7 @@ mod tests {
     fn who_runs_again_right_before_the_release_goes_first() {
         let folder = tempfile::tempdir().unwrap();
         let [holder, first, second] = [1, 2, 3].map(|process| key(folder.path(), process));
-        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
+        holds(&holder, 1);
         let (first_ticket, _) = (waits(&first, 2), waits(&second, 3));
         let mut section = second.section().unwrap();
         let mut line = with_stopped(&mut section, &first_ticket);
@@ -290,7 +279,7 @@ mod tests {
     fn who_runs_again_right_before_the_release_goes_before_a_newcomer() {
         let folder = tempfile::tempdir().unwrap();
         let [holder, first, newcomer] = [1, 2, 3].map(|process| key(folder.path(), process));
-        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
+        holds(&holder, 1);
         let ticket = waits(&first, 2);
         let mut section = newcomer.section().unwrap();
         let mut line = with_stopped(&mut section, &ticket);
@@ -305,7 +294,7 @@ mod tests {
     fn who_runs_again_goes_before_who_was_next_without_it() {
         let folder = tempfile::tempdir().unwrap();
         let [holder, first, second] = [1, 2, 3].map(|process| key(folder.path(), process));
-        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
+        holds(&holder, 1);
         let (first_ticket, second_ticket) = (waits(&first, 2), waits(&second, 3));
         {
             let mut section = second.section().unwrap();

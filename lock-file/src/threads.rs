@@ -52,10 +52,12 @@ fn run(key: &Arc<Key>) {
             Ok(true) => {}
             Ok(false) if key.park() => {}
             Ok(false) => return,
-            // Deleted or replaced in the middle of a step: the next one opens them anew.
-            Err(_) if key.lost_its_files(files.as_ref()) && replaced.next().is_some() => {}
-            // The tasks look now and then, and start another one, or say that the files are gone for good.
             Err(trouble) if key.lost_its_files(files.as_ref()) => {
+                // Deleted or replaced in the middle of a step: the next one opens them anew.
+                if replaced.next().is_some() {
+                    continue;
+                }
+                // The tasks look now and then, and start another one, or say that the files are gone for good.
                 tracing::debug!(key = %key.name, error = %trouble, "the files are being deleted");
                 key.table().starting = false;
                 return;

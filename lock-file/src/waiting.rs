@@ -168,21 +168,17 @@ impl Section<'_> {
 
 #[cfg(test)]
 mod tests {
-    use lock_core::Entered;
-
     use super::*;
-    use crate::testing::{key, request};
+    use crate::testing::{holds, key, waits};
 
     /// However its tickets stand between those of others.
     #[test]
     fn each_process_that_sleeps_ahead_is_waited_for_once() {
         let folder = tempfile::tempdir().unwrap();
         let [holder, first, second, ours] = [1, 2, 3, 4].map(|process| key(folder.path(), process));
-        assert!(matches!(holder.section().unwrap().enter(&request(1)).unwrap(), Entered::Granted(_)));
+        holds(&holder, 1);
         for (id, key) in [(2, &first), (3, &second), (4, &first), (5, &ours)] {
-            // No thread of its own: the test does what it would.
-            key.table().starting = true;
-            assert!(matches!(key.section().unwrap().enter(&request(id)).unwrap(), Entered::Queued(..)));
+            waits(key, id);
         }
         let since = Moment::now();
         let due = ours.section().unwrap().pass_over(RequestId(5), since).unwrap();
