@@ -20,6 +20,14 @@ impl Default for Sweep {
 }
 
 impl Sweep {
+    /// An hour away, for tests: whoever is granted the lock was woken.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub const fn out_of_reach() -> Self {
+        let hour = Duration::from_secs(3600);
+        Self { first: hour, factor: 1.0, max: hour }
+    }
+
     /// The pauses of one wait, without end.
     pub fn pauses(self) -> impl Iterator<Item = Duration> + Send {
         let later = move |pause: &Duration| Some(pause.mul_f64(self.factor.max(1.0)).min(self.max));

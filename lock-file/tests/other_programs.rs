@@ -30,9 +30,8 @@ impl Place {
     /// With a client whose waiters never look for themselves: they are woken, or stay where they are.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let hour = Duration::from_secs(3600);
         let mut config = FileConfig::new(folder.path());
-        config.sweep = Sweep { first: hour, factor: 1.0, max: hour };
+        config.sweep = Sweep::out_of_reach();
         let lock = Arc::new(FileLock::open(config).unwrap());
         Self { folder, lock, key: LockKey::new("Shared key").unwrap() }
     }

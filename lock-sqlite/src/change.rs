@@ -277,18 +277,17 @@ mod tests {
         thread,
     };
 
-    use lock_core::{LockKey, conformance::request};
+    use lock_core::conformance::request;
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::config::SqliteConfig;
+    use crate::testing::keys;
 
     /// The database cannot be reached to say so, and a grant that was under way comes to stand at any instant of it.
     #[test]
     fn a_ticket_that_is_granted_while_it_is_abandoned_leaves_no_lease() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(crate::store::Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
-        let key = Key::new(LockKey::new("k").unwrap(), store);
+        let [key] = keys(folder.path());
         let request = request(1);
         key.change(|change| change.enter(&request)).unwrap();
         let held = key.table().leases.remove(&request.id).unwrap();

@@ -165,13 +165,10 @@ impl Key {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use lock_core::{Entered, LockKey, conformance::request};
     use rusqlite::{Connection, ffi};
 
     use super::*;
-    use crate::{config::SqliteConfig, store::Store};
+    use crate::testing::{holds, keys, waits};
 
     /// What SQLite has stepped through since the last call, in all statements of the connection.
     fn steps(db: &Connection) -> i32 {
@@ -190,16 +187,11 @@ mod tests {
     /// The steps of leaving from the middle of a line of so many tickets of another client.
     fn steps_to_leave(others: u128) -> i32 {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
-        let [other, own] = [(), ()].map(|()| Key::new(LockKey::new("k").unwrap(), Arc::clone(&store)));
-        let enter = |key: &Key, id: u128| {
-            let request = request(id);
-            key.change(|change| change.enter(&request)).unwrap()
-        };
-        assert!(matches!(enter(&other, 1), Entered::Granted(_)));
-        (0..others / 2).for_each(|id| drop(enter(&other, 100 + id)));
-        assert!(matches!(enter(&own, 2), Entered::Queued(..)));
-        (others / 2..others).for_each(|id| drop(enter(&other, 100 + id)));
+        let [other, own] = keys(folder.path());
+        holds(&other, 1);
+        (0..others / 2).for_each(|id| waits(&other, 100 + id));
+        waits(&own, 2);
+        (others / 2..others).for_each(|id| waits(&other, 100 + id));
         let took = own.change(|change| {
             steps(&change.database().connection);
             change.withdraw(RequestId(2))?;

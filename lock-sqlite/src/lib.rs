@@ -30,6 +30,8 @@ mod schema;
 mod sleeper;
 mod store;
 mod sweep;
+#[cfg(test)]
+mod testing;
 mod waiting;
 
 pub use backend::SqliteLock;

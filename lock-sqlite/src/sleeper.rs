@@ -173,25 +173,13 @@ fn fail(key: &Key, trouble: Trouble) {
 
 #[cfg(test)]
 mod tests {
-    use lock_core::{Entered, LockKey, RequestId, conformance::request, turn::InLine};
+    use lock_core::{Entered, RequestId, conformance::request, turn::InLine};
 
     use super::*;
-    use crate::{config::SqliteConfig, entry::Rest, store::Store};
-
-    /// A holder, and one that waits for it.
-    fn held_and_waited_for(store: &Arc<Store>) -> [Arc<Key>; 2] {
-        let keys = [(); 2].map(|()| Key::new(LockKey::new("k").unwrap(), Arc::clone(store)));
-        for (id, key) in (1..).zip(&keys) {
-            let entered = enter(key, id);
-            assert_eq!(matches!(entered, Entered::Granted(_)), id == 1);
-        }
-        keys
-    }
-
-    fn enter(key: &Key, id: u128) -> Entered {
-        let request = request(id);
-        key.change(|change| change.enter(&request)).unwrap()
-    }
+    use crate::{
+        entry::Rest,
+        testing::{holds, keys, waits},
+    };
 
     /// The line as it was read while the process of the first ticket was stopped.
     fn with_the_first_stopped(change: &mut Change<'_>) -> Vec<Entry> {
@@ -207,12 +195,12 @@ mod tests {
     #[test]
     fn who_runs_again_right_before_the_release_goes_first() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
-        let [holder, first] = held_and_waited_for(&store);
-        let second = Key::new(LockKey::new("k").unwrap(), store);
+        let [holder, first, second] = keys(folder.path());
+        holds(&holder, 1);
+        waits(&first, 2);
         // No thread of its own: the test does what it would.
         second.table().starting = true;
-        assert!(matches!(enter(&second, 3), Entered::Queued(..)));
+        waits(&second, 3);
         second
             .change(|change| {
                 let mut line = with_the_first_stopped(change);
@@ -229,9 +217,9 @@ mod tests {
     #[test]
     fn who_runs_again_right_before_the_release_goes_before_a_newcomer() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
-        let [holder, first] = held_and_waited_for(&store);
-        let newcomer = Key::new(LockKey::new("k").unwrap(), store);
+        let [holder, first, newcomer] = keys(folder.path());
+        holds(&holder, 1);
+        waits(&first, 2);
         let entered = newcomer.change(|change| {
             let line = with_the_first_stopped(change);
             holder.let_go(RequestId(1), None);

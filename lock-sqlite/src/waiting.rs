@@ -146,24 +146,17 @@ impl Change<'_> {
 
 #[cfg(test)]
 mod tests {
-    use lock_core::{Entered, LockKey, conformance::request};
-
     use super::*;
-    use crate::{config::SqliteConfig, store::Store};
+    use crate::testing::{holds, keys, waits};
 
     /// However its tickets stand between those of others.
     #[test]
     fn each_process_that_sleeps_ahead_is_waited_for_once() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(SqliteConfig::new(folder.path().join("locks.sqlite"))).unwrap());
-        let [holder, first, second, ours] = [(); 4].map(|()| Key::new(LockKey::new("k").unwrap(), Arc::clone(&store)));
-        let enter = |key: &Key, id| {
-            let request = request(id);
-            key.change(|change| change.enter(&request)).unwrap()
-        };
-        assert!(matches!(enter(&holder, 1), Entered::Granted(_)));
+        let [holder, first, second, ours] = keys(folder.path());
+        holds(&holder, 1);
         let waiters = [(2, &first), (3, &second), (4, &first), (5, &ours)];
-        waiters.iter().for_each(|(id, key)| assert!(matches!(enter(key, *id), Entered::Queued(..))));
+        waiters.iter().for_each(|(id, key)| waits(key, *id));
         let since = Moment::now();
         let due = ours.change(|change| change.pass_over(RequestId(5), since)).unwrap();
         assert_eq!(due, Some(since + PASS_OVER_AFTER * 2));
