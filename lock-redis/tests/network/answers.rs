@@ -8,7 +8,7 @@ use tests::{proxy::Pass, require};
 use crate::site::{Site, acquire, is_held, key, options};
 
 /// What becomes of an answer whose connection is reset.
-const CUT: [Pass; 3] = [Pass::ThenReset(0), Pass::ThenReset(1), Pass::ThenReset(7)];
+const CUT: [Pass; 4] = [Pass::ThenReset(0), Pass::ThenReset(1), Pass::ThenReset(3), Pass::ThenReset(7)];
 
 /// What a slow network takes each way.
 const SLOW: Duration = Duration::from_millis(10);
